@@ -1,0 +1,167 @@
+import { isUtf8 } from 'node:buffer';
+import { type AllowedDecision, authorize, type Decision, readableNames } from './authorize.js';
+import type { Backend, BackendSurroundings } from './backends/backend.js';
+import { BACKENDS } from './backends/table.js';
+import { displayPath } from './config/display_path.js';
+import { ConfigError, type ConfigProblem } from './config/problems.js';
+import { checkRegistries, checkSecrets, type Registries } from './config/secrets_config.js';
+import { type ErrorCode, SecretsError } from './domain/errors.js';
+import { isIdentifier } from './domain/identifier.js';
+import { principalOf, type RuntimeIdentity } from './domain/identity.js';
+import type { SecretPolicy, SecretRef, SecretStore } from './domain/secrets.js';
+import { createGate, type Gate } from './gate.js';
+import { DEFAULT_LIMITS, type Limits } from './limits.js';
+import { createReadiness, type Readiness } from './readiness.js';
+import { resolve } from './resolve.js';
+import { createRetriever, type Retriever, type SecretLease } from './retrieve.js';
+
+export interface SecretsApiOptions {
+  readonly limits?: Partial<Limits>;
+  /** Where `env` stores and the search for programs look; default: the environment of this process. */
+  readonly environment?: BackendSurroundings['environment'];
+  /** Shared by several instances that are to keep one bound together; default: one of its own. */
+  readonly gate?: Gate;
+}
+
+export interface GetSecretOptions<D> {
+  /** What asks; its `role` is the principal. Never inferred. */
+  readonly identity: RuntimeIdentity;
+  /** Stands in for a backend's failure or a missing entry, never for a denied or unknown name. */
+  readonly default?: D;
+  /** Ends the wait; the last one to leave ends the backend call. */
+  readonly signal?: AbortSignal;
+}
+
+const DEFAULT_STANDS_IN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'secret_not_found',
+  'backend_failed',
+  'backend_unavailable',
+  'backend_locked',
+  'backend_timeout',
+]);
+
+/** Authorization-aware access to configured secrets: ref → principal → policy → store → location → backend → bytes. */
+export class SecretsApi {
+  readonly #registries: Registries;
+  readonly #retriever: Retriever;
+  readonly #readiness: Readiness;
+
+  /**
+   * From plain data in the shape of the secrets file, with its rules. Throws a ConfigError that lists every problem.
+   */
+  static fromConfigData(
+    data: { stores: unknown; refs: unknown; policies: unknown },
+    options?: SecretsApiOptions,
+  ): SecretsApi {
+    const problems: ConfigProblem[] = [];
+    const registries = checkSecrets(data, '', (pointer, message) => {
+      problems.push({ path: displayPath(data, pointer), message });
+    });
+    if (registries === undefined) throw new ConfigError(problems);
+    return new SecretsApi(registries, options);
+  }
+
+  /** From registries. Throws a ConfigError where they do not fit together. */
+  constructor(registries: Registries, options: SecretsApiOptions = {}) {
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const surroundings = { environment: options.environment ?? process.env };
+    const problems: ConfigProblem[] = [];
+    checkRegistries(registries, (path, message) => problems.push({ path, message }));
+    if (problems.length > 0) throw new ConfigError(problems);
+    const backends = new Map<string, Backend>();
+    for (const store of registries.stores.values()) {
+      const backend = BACKENDS.get(store.backend)?.open(store, surroundings);
+      if (backend !== undefined) backends.set(store.name, backend);
+    }
+    const backendOf = (store: string): Backend => backends.get(store) as Backend;
+
+    this.#registries = registries;
+    this.#readiness = createReadiness([...registries.stores.values()], backendOf, limits.backendTimeoutMs);
+    this.#retriever = createRetriever({
+      backendOf,
+      gate: options.gate ?? createGate(() => limits),
+      limits,
+      onAnswer: (store, answer) => {
+        this.#readiness.noteAnswer(store, answer);
+      },
+    });
+  }
+
+  /** The value as text. Rejects with a SecretsError: `not_acceptable` when the value is not UTF-8. */
+  async getSecret<D = never>(name: string, options: GetSecretOptions<D>): Promise<string | D> {
+    return this.#get(name, options, (value) => {
+      if (!isUtf8(value)) throw new SecretsError('not_acceptable');
+      return value.toString('utf8');
+    });
+  }
+
+  /** The value in a Buffer that is the caller's, to be filled with zeros after use. Rejects with a SecretsError. */
+  async getSecretBytes<D = never>(name: string, options: GetSecretOptions<D>): Promise<Buffer | D> {
+    return this.#get(name, options, (value) => {
+      const copy = Buffer.allocUnsafeSlow(value.length);
+      value.copy(copy);
+      return copy;
+    });
+  }
+
+  async #get<T, D>(name: string, options: GetSecretOptions<D>, use: (value: Buffer) => T): Promise<T | D> {
+    if (!isIdentifier(name)) throw new SecretsError('invalid_secret_name');
+    const decision = this.decide(name, options.identity);
+    if (decision.decision === 'unknown') throw new SecretsError('unknown_secret');
+    if (decision.decision === 'denied') throw new SecretsError('access_denied');
+    let lease: SecretLease;
+    try {
+      lease = await this.retrieve(decision, options.signal);
+    } catch (error) {
+      if ('default' in options && error instanceof SecretsError && DEFAULT_STANDS_IN.has(error.code)) {
+        return options.default;
+      }
+      throw error;
+    }
+    try {
+      return use(lease.value);
+    } finally {
+      lease.release();
+    }
+  }
+
+  /** Pure: what the configuration says, without touching a backend. */
+  decide(name: string, identity: RuntimeIdentity): Decision {
+    if (!isIdentifier(identity.role)) throw new SecretsError('invalid_request');
+    const { refs, policies } = this.#registries;
+    return authorize(name, principalOf(identity), refs, policies);
+  }
+
+  /** The bytes behind a decision. Rejects with a SecretsError; see Retriever.retrieve. */
+  retrieve(decision: AllowedDecision, signal?: AbortSignal): Promise<SecretLease> {
+    return this.#retriever.retrieve(resolve(decision, this.#registries.stores), signal);
+  }
+
+  /** The names that this identity may read, sorted. */
+  names(identity: RuntimeIdentity): string[] {
+    return readableNames(principalOf(identity), this.#registries.refs, this.#registries.policies);
+  }
+
+  /** Every configured ref, in the order of the names. */
+  refs(): readonly SecretRef[] {
+    return this.#registries.refs.names().flatMap((name) => this.#registries.refs.get(name) ?? []);
+  }
+
+  storeOf(ref: SecretRef): SecretStore | undefined {
+    return this.#registries.stores.get(ref.store);
+  }
+
+  policies(): readonly SecretPolicy[] {
+    return [...this.#registries.policies.values()];
+  }
+
+  /** Probes every store; decrypts nothing. */
+  readiness(): ReturnType<Readiness['stores']> {
+    return this.#readiness.stores();
+  }
+
+  /** Whether every store's backend is ready. */
+  async checkReady(): Promise<boolean> {
+    return [...(await this.readiness()).values()].every(({ status }) => status === 'ready');
+  }
+}

@@ -1,0 +1,65 @@
+import type { TProperties } from '@sinclair/typebox';
+import type { BackendErrorCode, Reason } from '../domain/errors.js';
+import type { SecretRef, SecretStore } from '../domain/secrets.js';
+
+export interface BackendRequest {
+  /** Root and path, joined; what it means is the backend's own. */
+  readonly location: string;
+  /** A key of the entry; without it the value is the whole entry. */
+  readonly field?: string;
+  /** Bytes that the entry (without its trailing line endings) may have at most. */
+  readonly maxBytes: number;
+  /** Aborted when time is up or nobody waits any more. */
+  readonly signal: AbortSignal;
+}
+
+export interface BackendFailure {
+  readonly ok: false;
+  readonly code: BackendErrorCode;
+  /** For the operator, out of a closed list; nothing that the backend printed. */
+  readonly reason: Reason;
+}
+
+/** The value is the receiver's alone: a Buffer that nothing else refers to, so that it can be filled with zeros. */
+export type BackendAnswer = { readonly ok: true; readonly value: Buffer } | BackendFailure;
+
+export type ProbeAnswer = { readonly ok: true } | BackendFailure;
+
+/**
+ * One opened store.
+ *
+ * What is *not* an error, and so never a rejection: an entry that is not there, a locked key, a missing program, a
+ * server that does not answer, garbage in place of a secret. All these are answers. A rejection is a defect.
+ *
+ * Rules: exactly the location that was given is read, and nothing is kept of it. After an abort the promise still
+ * settles, with any answer, once all that the call had started is gone. An empty or too large value need not be
+ * refused: the caller does.
+ */
+export interface Backend {
+  fetch(request: BackendRequest): Promise<BackendAnswer>;
+  /** Whether a fetch could work now, at the price of a few processes or requests, without reading any secret. */
+  probe(signal: AbortSignal): Promise<ProbeAnswer>;
+}
+
+/** What a backend takes from the process, named by its caller. */
+export interface BackendSurroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** A row of the table of backends. */
+export interface BackendKind {
+  /** The keys that a store of this backend may have beside `backend` and `root`. */
+  readonly storeKeys: TProperties;
+  /** Whether a ref may name a `field`. */
+  readonly fields: boolean;
+  /** What is wrong with this store's `root` beyond the rules for all, or null. */
+  readonly checkRoot: (root: string) => string | null;
+  /** What is wrong with this ref's `path` beyond the rules for all, or null. */
+  readonly checkPath: (path: SecretRef['path']) => string | null;
+  /** Opens a store whose keys have been checked. Starts nothing and never fails. */
+  readonly open: (store: SecretStore, surroundings: BackendSurroundings) => Backend;
+}
+
+export function failure(code: BackendErrorCode, reason: Reason): BackendFailure {
+  return { ok: false, code, reason };
+}

@@ -1,0 +1,100 @@
+import { isMap, isScalar, parseDocument } from 'yaml';
+import { type BackendAnswer, failure } from './backend.js';
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** The length of `bytes` without its trailing line endings (LF and CRLF). */
+export function lengthWithoutLineEndings(bytes: Buffer): number {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === LF) {
+    end -= 1;
+    if (end > 0 && bytes[end - 1] === CR) end -= 1;
+  }
+  return end;
+}
+
+/**
+ * The value out of a password-store entry: whole; its first line (`password`); or a key of it. A key is a
+ * `KEY: VALUE` line after the first (all its values, one a line, where it is there several times) or, in an entry
+ * with a `---` line, a scalar of the YAML mapping below that line: what `gopass show ENTRY KEY` prints.
+ *
+ * Takes the entry over, and fills it with zeros unless it is itself the value.
+ */
+export function valueOfEntry(entry: Buffer, field: string | undefined): BackendAnswer {
+  if (field === undefined) return { ok: true, value: withoutLineEndings(entry) };
+  const answer =
+    field === 'password' ? joined([firstLine(entry)]) : (yamlValue(entry, field) ?? keyValues(entry, field));
+  entry.fill(0);
+  return answer;
+}
+
+function withoutLineEndings(bytes: Buffer): Buffer {
+  return bytes.subarray(0, lengthWithoutLineEndings(bytes));
+}
+
+function* linesOf(entry: Buffer): Generator<{ line: Buffer; next: number }> {
+  let start = 0;
+  while (start < entry.length) {
+    const at = entry.indexOf(LF, start);
+    const end = at === -1 ? entry.length : at;
+    const next = end + 1;
+    yield { line: entry.subarray(start, end > start && entry[end - 1] === CR ? end - 1 : end), next };
+    start = next;
+  }
+}
+
+function firstLine(entry: Buffer): Buffer {
+  for (const { line } of linesOf(entry)) return line;
+  return entry;
+}
+
+function joined(parts: readonly Buffer[]): BackendAnswer {
+  const value = Buffer.allocUnsafeSlow(parts.reduce((sum, part) => sum + part.length, parts.length - 1));
+  let at = 0;
+  for (const part of parts) {
+    if (at > 0) at = value.writeUInt8(LF, at);
+    at += part.copy(value, at);
+  }
+  return { ok: true, value: withoutLineEndings(value.subarray(0, at)) };
+}
+
+function keyValues(entry: Buffer, key: string): BackendAnswer {
+  const wanted = Buffer.from(key);
+  const values: Buffer[] = [];
+  let first = true;
+  for (const { line } of linesOf(entry)) {
+    const separator = first ? -1 : line.indexOf(': ');
+    first = false;
+    if (separator === -1) continue;
+    if (withoutBlanks(line.subarray(0, separator)).equals(wanted)) values.push(line.subarray(separator + 2));
+  }
+  return values.length === 0 ? failure('secret_not_found', 'field_missing') : joined(values);
+}
+
+function withoutBlanks(bytes: Buffer): Buffer {
+  let [start, end] = [0, bytes.length];
+  while (start < end && isBlank(bytes[start])) start += 1;
+  while (end > start && isBlank(bytes[end - 1])) end -= 1;
+  return bytes.subarray(start, end);
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x09;
+}
+
+/** Undefined where the entry has no YAML part: no `---` line, or what follows it is no YAML mapping. */
+function yamlValue(entry: Buffer, key: string): BackendAnswer | undefined {
+  for (const { line, next } of linesOf(entry)) {
+    if (line.subarray(0, 3).toString('latin1') !== '---') continue;
+    // A YAML parser works on strings: the one place where a value of a password store is held as one.
+    const document = parseDocument(entry.toString('utf8', next), { schema: 'core', logLevel: 'silent' });
+    if (document.errors.length > 0 || !isMap(document.contents)) return undefined;
+    const node = document.contents.get(key, true);
+    if (node === undefined) return failure('secret_not_found', 'field_missing');
+    if (!isScalar(node)) return failure('backend_failed', 'field_not_text');
+    const text = typeof node.value === 'string' ? node.value : (node.source ?? '');
+    return { ok: true, value: withoutLineEndings(Buffer.from(text)) };
+  }
+  return undefined;
+}

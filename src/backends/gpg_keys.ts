@@ -1,0 +1,62 @@
+import { runCommand } from './command.js';
+import { findProgram } from './program.js';
+
+/** A key of the user's keyring that can decrypt, and whose secret half is there. */
+export interface DecryptionKey {
+  /** 16 upper-case hexadecimal digits. */
+  readonly keyId: string;
+  /** Protected by a passphrase that gpg-agent does not hold at present. */
+  readonly locked: boolean;
+}
+
+const MAX_LISTING_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The decryption keys of the user and their state, as gpg and gpg-agent tell: gpg itself says "No secret key" of a
+ * locked key and of an absent one alike. Undefined where they cannot be asked. Decrypts nothing.
+ */
+export async function decryptionKeys(
+  env: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<readonly DecryptionKey[] | undefined> {
+  const listing = await ask('gpg', ['--batch', '--no-tty', '--with-colons', '--with-keygrip', '--list-secret-keys']);
+  if (listing === undefined) return undefined;
+  // Listing has started the agent where it may be started.
+  const info = await ask('gpg-connect-agent', ['--no-autostart', 'keyinfo --list', '/bye']);
+  if (info === undefined) return undefined;
+  const locked = lockedKeygrips(info);
+  return secretEncryptionKeys(listing).map(({ keyId, keygrip }) => ({ keyId, locked: locked.has(keygrip) }));
+
+  async function ask(program: string, args: readonly string[]): Promise<string | undefined> {
+    const file = findProgram(program, env);
+    if (file === undefined) return undefined;
+    const result = await runCommand({ file, args, env, maxStdoutBytes: MAX_LISTING_BYTES, signal });
+    return result.end === 'exited' && result.exitCode === 0 ? result.stdout.toString('latin1') : undefined;
+  }
+}
+
+/** Of `gpg --with-colons` (GnuPG's doc/DETAILS): field 5 the key id, 12 its own capabilities in lower case, 15 `#` for a stub. */
+function secretEncryptionKeys(listing: string): { keyId: string; keygrip: string }[] {
+  const keys: { keyId: string; keygrip: string }[] = [];
+  let current: string | undefined;
+  for (const line of listing.split('\n')) {
+    const fields = line.split(':');
+    if (fields[0] === 'sec' || fields[0] === 'ssb') {
+      current = fields[11]?.includes('e') && fields[14] !== '#' ? fields[4] : undefined;
+    } else if (fields[0] === 'grp' && current !== undefined) {
+      keys.push({ keyId: current, keygrip: fields[9] ?? '' });
+      current = undefined;
+    }
+  }
+  return keys;
+}
+
+/** Of `S KEYINFO KEYGRIP TYPE SERIAL IDSTR CACHED PROTECTION …`: protected by a passphrase (`P`) and not cached (`1`). */
+function lockedKeygrips(info: string): Set<string> {
+  const locked = new Set<string>();
+  for (const line of info.split('\n')) {
+    const [, kind, keygrip, , , , cached, protection] = line.trim().split(' ');
+    if (kind === 'KEYINFO' && keygrip !== undefined && cached !== '1' && protection === 'P') locked.add(keygrip);
+  }
+  return locked;
+}

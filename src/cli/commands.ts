@@ -1,0 +1,61 @@
+import type { OptionValues } from './arguments.js';
+import type { Io } from './io.js';
+
+export interface Option {
+  /** What stands for its value in the help; undefined for a flag. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  readonly operands: readonly string[];
+  readonly options: Readonly<Record<string, Option>>;
+  /** The exit status. */
+  readonly run: (io: Io, options: OptionValues, operands: readonly string[]) => Promise<number>;
+}
+
+const LAUNCH: Option = { value: 'FILE', help: 'the launch configuration' };
+const SOCKET: Option = { value: 'PATH', help: "the daemon's socket; default: $MXM_SECRETSD_SOCKET" };
+
+/** Each command is loaded when it runs: a `get` has no need of the server. */
+const TABLE: readonly Command[] = [
+  {
+    name: 'serve',
+    summary: 'run the daemon in the foreground',
+    operands: [],
+    options: { launch: LAUNCH },
+    run: async (io, options) => (await import('./serve.js')).serve(io, options),
+  },
+  {
+    name: 'check',
+    summary: 'validate the configuration, show who may read what, and probe each backend',
+    operands: [],
+    options: {
+      launch: LAUNCH,
+      offline: { help: 'probe no backend' },
+      json: { help: 'print JSON' },
+    },
+    run: async (io, options) => (await import('./check.js')).check(io, options),
+  },
+  {
+    name: 'get',
+    summary: "ask a running daemon for a secret and print the value's bytes",
+    operands: ['NAME'],
+    options: {
+      socket: SOCKET,
+      wait: { value: 'SECONDS', help: 'try again so long while there is no daemon or the answer is retryable' },
+    },
+    run: async (...args) => (await import('./get.js')).get(...args),
+  },
+  {
+    name: 'health',
+    summary: 'ask a running daemon whether its stores are ready',
+    operands: [],
+    options: { socket: SOCKET },
+    run: async (io, options) => (await import('./health.js')).health(io, options),
+  },
+];
+
+export const COMMANDS: ReadonlyMap<string, Command> = new Map(TABLE.map((command) => [command.name, command]));

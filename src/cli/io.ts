@@ -1,0 +1,20 @@
+/** What a command may touch of the process; main.ts fills it in. */
+export interface Io {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** Resolves at the first of these signals; later ones are ignored. */
+  untilSignal(...signals: readonly NodeJS.Signals[]): Promise<NodeJS.Signals>;
+}
+
+export interface Output {
+  readonly fd: number;
+  readonly isTTY: boolean;
+  /** Resolves when the bytes are handed over; rejects with an OutputError when nobody takes them. */
+  write(bytes: string | Buffer): Promise<void>;
+}
+
+/** Standard output or error cannot be written: its reader is gone, or the disk is full. */
+export class OutputError extends Error {
+  override readonly name = 'OutputError';
+}

@@ -1,0 +1,134 @@
+/**
+ * Every way in which a request for a secret can end other than with its bytes. The texts are fixed: nothing that
+ * a backend said, and no place where a secret lives, can enter them. The HTTP status of a code stands in
+ * http/status.ts, the exit status in cli/exit_status.ts.
+ */
+const ERRORS = {
+  not_found: { retryable: false, title: 'Not found', text: 'there is no such route' },
+  method_not_allowed: { retryable: false, title: 'Method not allowed', text: 'only GET is answered here' },
+  shutting_down: { retryable: true, title: 'Shutting down', text: 'the daemon is stopping and takes no new requests' },
+  invalid_request: {
+    retryable: false,
+    title: 'Invalid request',
+    text: 'a request carries no query string, no body and no forwarding header (Forwarded, X-Forwarded-*, Via)',
+  },
+  invalid_secret_name: {
+    retryable: false,
+    title: 'Invalid secret name',
+    text: 'a secret name is a lower-case letter, then lower-case letters, digits and underscores, 128 at most',
+  },
+  unknown_secret: { retryable: false, title: 'Unknown secret', text: 'no ref of that name is configured' },
+  access_denied: {
+    retryable: false,
+    title: 'Access denied',
+    text: 'the policy of this secret does not list the principal of this daemon',
+  },
+  not_acceptable: {
+    retryable: false,
+    title: 'Not acceptable',
+    text: 'a secret is given as application/json, text/plain or application/octet-stream',
+  },
+  secret_not_found: {
+    retryable: false,
+    title: 'Secret not found',
+    text: 'the ref is configured, but its store has no such entry, or the entry no such field',
+  },
+  backend_failed: {
+    retryable: false,
+    title: 'Backend failed',
+    text: 'the backend answered, but not with a secret',
+  },
+  backend_unavailable: {
+    retryable: true,
+    title: 'Backend unavailable',
+    text: 'the backend cannot be asked at present',
+  },
+  backend_locked: {
+    retryable: true,
+    title: 'Backend locked',
+    text: 'the key of the store needs a passphrase: unlock it for the user of the daemon',
+  },
+  backend_timeout: { retryable: true, title: 'Backend timeout', text: 'the backend did not answer in time' },
+  overloaded: { retryable: true, title: 'Overloaded', text: 'too much is waiting already' },
+  audit_unavailable: {
+    retryable: true,
+    title: 'Audit unavailable',
+    text: 'the audit record cannot be written, so nothing is handed out',
+  },
+  internal_error: { retryable: false, title: 'Internal error', text: 'a defect of the daemon: please report it' },
+} as const satisfies Record<string, { retryable: boolean; title: string; text: string }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export const ERROR_CODES = Object.freeze(Object.keys(ERRORS)) as readonly ErrorCode[];
+
+export function isErrorCode(text: unknown): text is ErrorCode {
+  return typeof text === 'string' && Object.hasOwn(ERRORS, text);
+}
+
+export function describeError(code: ErrorCode): { readonly title: string; readonly text: string } {
+  return ERRORS[code];
+}
+
+/** Whether the same request may succeed later, without a change by anybody who asks. */
+export function isRetryable(code: ErrorCode): boolean {
+  return ERRORS[code].retryable;
+}
+
+/** Codes that a backend, or the call to it, can end with. */
+export type BackendErrorCode = Extract<
+  ErrorCode,
+  'secret_not_found' | 'backend_failed' | 'backend_unavailable' | 'backend_locked' | 'backend_timeout'
+>;
+
+/**
+ * Why a backend did not give a secret: for the operator, in the log and in `check`. Each says what to do, and
+ * none carries anything that a backend printed.
+ */
+const REASONS = {
+  agent_unreachable: 'the gpg-agent of the daemon user cannot be reached: start it, or allow gpg to start it',
+  binary_missing: 'the program is not there: install it, or name it with "binary"',
+  cannot_start: 'the program cannot be started or reports a broken set-up: run it by hand as the daemon user',
+  cancelled: 'everybody who asked had left',
+  decrypt_failed: 'the entry cannot be decrypted: it may be damaged',
+  empty_value: 'the entry is empty',
+  entry_missing: 'the store has no such entry: compare "root" and "path" with the store',
+  field_missing: 'the entry has no such field: compare "field" with the keys of the entry',
+  field_not_text: 'the field is not plain text',
+  key_locked:
+    'the key needs a passphrase that nobody can type: unlock it for the daemon user, or use a key without one',
+  key_missing:
+    'the secret key is not in the keyring of the daemon user: import it, or encrypt the entry to a key that is',
+  killed_by_signal: 'the program was ended by a signal',
+  not_initialised: 'the store is not initialised for the daemon user: run the set-up as that user',
+  other_program: 'another program of that name was found (Debian packages one): name the right one with "binary"',
+  program_too_old: 'the program is older than the oldest supported version: update it',
+  timeout: 'the backend did not answer within backend_timeout_ms',
+  unexpected_answer: 'the backend ended in a way that is not known: run it by hand as the daemon user',
+  value_too_large: 'the value is larger than max_value_bytes',
+} as const satisfies Record<string, string>;
+
+export type Reason = keyof typeof REASONS;
+
+export const REASON_NAMES = Object.freeze(Object.keys(REASONS)) as readonly Reason[];
+
+export function describeReason(reason: Reason): string {
+  return REASONS[reason];
+}
+
+/** A request for a secret that did not end with its bytes. Its message is the fixed text of its code. */
+export class SecretsError extends Error {
+  override readonly name = 'SecretsError';
+  readonly code: ErrorCode;
+  readonly reason: Reason | null;
+
+  constructor(code: ErrorCode, reason: Reason | null = null) {
+    super(`${code}: ${describeError(code).text}`);
+    this.code = code;
+    this.reason = reason;
+  }
+
+  get retryable(): boolean {
+    return isRetryable(this.code);
+  }
+}

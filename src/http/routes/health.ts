@@ -1,0 +1,51 @@
+import { Type } from '@sinclair/typebox';
+import type { Logger } from 'pino';
+import { ERROR_CODES } from '../../domain/errors.js';
+import type { App } from '../app.js';
+
+const alive = Type.Object({ status: Type.Literal('ok') });
+
+const readiness = Type.Object({
+  status: Type.Union([Type.Literal('ready'), Type.Literal('unready')]),
+  stores: Type.Record(
+    Type.String(),
+    Type.Object({
+      backend: Type.String(),
+      status: Type.Union([Type.Literal('ready'), Type.Literal('unready')]),
+      code: Type.Optional(Type.Union(ERROR_CODES.map((code) => Type.Literal(code)))),
+    }),
+  ),
+  config: Type.Object({ digest: Type.String(), loaded_at: Type.String(), last_error: Type.Null() }),
+});
+
+export function healthRoutes(log: Logger) {
+  return (app: App): void => {
+    app.get('/healthz', { config: { health: true }, schema: { response: { 200: alive } } }, () => ({
+      status: 'ok' as const,
+    }));
+
+    app.get(
+      '/readyz',
+      { config: { health: true }, schema: { response: { 200: readiness, 503: readiness } } },
+      async (request, reply) => {
+        const { api, config } = request.serving;
+        const stores: Record<
+          string,
+          { backend: string; status: 'ready' | 'unready'; code?: (typeof ERROR_CODES)[number] }
+        > = {};
+        let ready = true;
+        for (const [name, { backend, status, code, reason }] of await api.readiness()) {
+          stores[name] = { backend, status, ...(code !== undefined && { code }) };
+          if (status === 'ready') continue;
+          ready = false;
+          log.warn({ event: 'store_unready', request_id: request.id, store: name, backend, code, reason });
+        }
+        return reply.code(ready ? 200 : 503).send({
+          status: ready ? 'ready' : 'unready',
+          stores,
+          config: { digest: config.digest, loaded_at: config.loadedAt.toISOString(), last_error: null },
+        });
+      },
+    );
+  };
+}

@@ -1,0 +1,48 @@
+import type { ErrorCode } from '../domain/errors.js';
+import { createLogger } from './logger.js';
+
+/** Who connected, as the kernel says; null where the platform cannot tell. */
+export interface Peer {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** One for each request to `/secrets/:name`. Holds no value and no place of one. */
+export interface AuditRecord {
+  readonly request_id: string;
+  /** At most the first 128 characters of the name as it stood in the URL. */
+  readonly secret: string;
+  readonly principal: string;
+  readonly role: string;
+  /** `invalid` for every 400; null when no decision was reached. */
+  readonly decision: 'allowed' | 'denied' | 'unknown' | 'invalid' | null;
+  /** `cancelled`: the caller left before there was an answer. */
+  readonly outcome: ErrorCode | 'ok' | 'cancelled';
+  readonly store: string | null;
+  readonly backend: string | null;
+  readonly policy: string | null;
+  readonly peer: Peer | null;
+  readonly duration_ms: number;
+}
+
+export interface Audit {
+  /** True once the record is written: only then may the answer be sent. */
+  record(record: AuditRecord): Promise<boolean>;
+}
+
+/** Audit records are written whatever the level of the log. */
+export function createAudit(append: (line: string) => Promise<boolean>): Audit {
+  let line = '';
+  const logger = createLogger('info', {
+    write(text) {
+      line = text;
+    },
+  });
+  return {
+    record(record) {
+      logger.info({ event: 'secret_access', ...record });
+      return append(line);
+    },
+  };
+}

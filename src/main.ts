@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+// The only file that touches the arguments, the environment, the signals and the exit of the process.
+import { isatty } from 'node:tty';
+import { EXIT } from './cli/exit_status.js';
+import { type Io, type Output, OutputError } from './cli/io.js';
+import { run } from './cli/run.js';
+
+/** A message may hold anything, so that of a defect only its kind and its place are told. */
+function reportDefect(error: unknown): never {
+  const frames = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : [];
+  const kind = error instanceof Error ? error.name : typeof error;
+  process.stderr.write([`mxm-secretsd: internal_error: ${kind}`, ...frames, ''].join('\n'));
+  process.exit(EXIT.defect);
+}
+
+process.on('uncaughtException', reportDefect);
+process.on('unhandledRejection', reportDefect);
+
+/** The stream is made when it is first written to: the daemon writes to the descriptor itself. */
+function output(fd: number, stream: () => NodeJS.WriteStream): Output {
+  return {
+    fd,
+    isTTY: isatty(fd),
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        stream().once('error', () => undefined); // told by the callback
+        stream().write(bytes, (error) => {
+          if (error) reject(new OutputError(error.message));
+          else resolve();
+        });
+      }),
+  };
+}
+
+const io: Io = {
+  environment: process.env,
+  stdout: output(1, () => process.stdout),
+  stderr: output(2, () => process.stderr),
+  untilSignal: (...signals) =>
+    new Promise((resolve) => {
+      for (const signal of signals) process.on(signal, () => resolve(signal));
+    }),
+};
+
+process.exitCode = await run(process.argv.slice(2), io);

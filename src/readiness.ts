@@ -1,0 +1,71 @@
+import type { Backend, BackendAnswer, ProbeAnswer } from './backends/backend.js';
+import { failure } from './backends/backend.js';
+import type { BackendErrorCode, Reason } from './domain/errors.js';
+import type { SecretStore } from './domain/secrets.js';
+
+/** How old a probe's answer may be before a store is probed again: whoever polls readiness starts no flood of processes. */
+const PROBE_LASTS_MS = 1_000;
+
+export interface StoreStatus {
+  readonly backend: string;
+  readonly status: 'ready' | 'unready';
+  /** Absent when ready. */
+  readonly code?: BackendErrorCode;
+  readonly reason?: Reason;
+}
+
+export interface Readiness {
+  /** By store name, in the order of the names. Each store is probed once at a time, outside the bounds of fetches. */
+  stores(): Promise<ReadonlyMap<string, StoreStatus>>;
+  /** What a fetch told: these codes keep a store unready until a fetch succeeds. */
+  noteAnswer(store: string, answer: BackendAnswer): void;
+}
+
+interface ProbeState {
+  answer: Promise<ProbeAnswer> | undefined;
+  endedAt: number;
+}
+
+export function createReadiness(
+  stores: readonly SecretStore[],
+  backendOf: (store: string) => Backend,
+  timeoutMs: number,
+): Readiness {
+  const probes = new Map<string, ProbeState>();
+  const lastFetch = new Map<string, { code: BackendErrorCode; reason: Reason }>();
+
+  function probe(name: string): Promise<ProbeAnswer> {
+    const last = probes.get(name);
+    if (last?.answer !== undefined && performance.now() - last.endedAt < PROBE_LASTS_MS) return last.answer;
+    const state: ProbeState = { answer: undefined, endedAt: Infinity };
+    const timeout = AbortSignal.timeout(timeoutMs);
+    state.answer = backendOf(name)
+      .probe(timeout)
+      .then((answer) => (timeout.aborted ? failure('backend_timeout', 'timeout') : answer))
+      .finally(() => {
+        state.endedAt = performance.now();
+      });
+    probes.set(name, state);
+    return state.answer;
+  }
+
+  return {
+    async stores() {
+      const statuses = await Promise.all(
+        stores.map(async ({ name, backend }): Promise<[string, StoreStatus]> => {
+          const answer = await probe(name);
+          const problem = answer.ok ? lastFetch.get(name) : answer;
+          if (problem === undefined) return [name, { backend, status: 'ready' }];
+          return [name, { backend, status: 'unready', code: problem.code, reason: problem.reason }];
+        }),
+      );
+      return new Map(statuses);
+    },
+    noteAnswer(store, answer) {
+      if (answer.ok) lastFetch.delete(store);
+      else if (['backend_locked', 'backend_unavailable', 'backend_timeout'].includes(answer.code)) {
+        lastFetch.set(store, { code: answer.code, reason: answer.reason });
+      }
+    },
+  };
+}
