@@ -72,7 +72,7 @@ export function createRetriever({ backendOf, gate, limits, onAnswer }: Retriever
     if (turn === 'aborted') return CANCELLED;
     const timer = setTimeout(() => {
       controller.abort(TIMED_OUT);
-    }, limits.backendTimeoutMs);
+    }, limits.backendTimeoutMs).unref(); // what the backend has started keeps the process alive, not its bound
     try {
       const answer = await backendOf(store.name).fetch({
         location,
