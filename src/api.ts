@@ -2,9 +2,8 @@ import { isUtf8 } from 'node:buffer';
 import { type AllowedDecision, authorize, type Decision, readableNames } from './authorize.js';
 import type { Backend, BackendSurroundings } from './backends/backend.js';
 import { BACKENDS } from './backends/table.js';
-import { displayPath } from './config/display_path.js';
 import { ConfigError, type ConfigProblem } from './config/problems.js';
-import { checkRegistries, checkSecrets, type Registries } from './config/secrets_config.js';
+import { checkRegistries, checkSecrets, type Registries, secretsPath } from './config/secrets_config.js';
 import { type ErrorCode, SecretsError } from './domain/errors.js';
 import { isIdentifier } from './domain/identifier.js';
 import { principalOf, type RuntimeIdentity } from './domain/identity.js';
@@ -55,7 +54,7 @@ export class SecretsApi {
   ): SecretsApi {
     const problems: ConfigProblem[] = [];
     const registries = checkSecrets(data, '', (pointer, message) => {
-      problems.push({ path: displayPath(data, pointer), message });
+      problems.push({ path: secretsPath(data, pointer), message });
     });
     if (registries === undefined) throw new ConfigError(problems);
     return new SecretsApi(registries, options);

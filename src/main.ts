@@ -7,14 +7,19 @@ import { run } from './cli/run.js';
 
 /** A message may hold anything, so that of a defect only its kind and its place are told. */
 function reportDefect(error: unknown): never {
-  const frames = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : [];
-  const kind = error instanceof Error ? error.name : typeof error;
-  process.stderr.write([`mxm-secretsd: internal_error: ${kind}`, ...frames, ''].join('\n'));
+  const lines = [`mxm-secretsd: internal_error: ${error instanceof Error ? error.name : typeof error}`];
+  if (error instanceof Error) {
+    const stack = String(error.stack).replace(error.message, '');
+    lines.push(...stack.split('\n').filter((line) => /^ {4}at .*:\d+:\d+\)?$/.test(line)));
+  }
+  process.stderr.write(`${lines.join('\n')}\n`);
   process.exit(EXIT.defect);
 }
 
 process.on('uncaughtException', reportDefect);
 process.on('unhandledRejection', reportDefect);
+// Without a listener it opens Node's inspector, to whoever can reach its port.
+process.on('SIGUSR1', () => undefined);
 
 /** The stream is made when it is first written to: the daemon writes to the descriptor itself. */
 function output(fd: number, stream: () => NodeJS.WriteStream): Output {
@@ -25,17 +30,19 @@ function output(fd: number, stream: () => NodeJS.WriteStream): Output {
       new Promise((resolve, reject) => {
         stream().once('error', () => undefined); // told by the callback
         stream().write(bytes, (error) => {
-          if (error) reject(new OutputError(error.message));
+          if (error) reject(new OutputError(`standard output cannot be written: ${error.message}`));
           else resolve();
         });
       }),
   };
 }
 
+const stderr = output(2, () => process.stderr);
+
 const io: Io = {
   environment: process.env,
   stdout: output(1, () => process.stdout),
-  stderr: output(2, () => process.stderr),
+  stderr: { ...stderr, write: (bytes) => stderr.write(bytes).catch(() => undefined) },
   untilSignal: (...signals) =>
     new Promise((resolve) => {
       for (const signal of signals) process.on(signal, () => resolve(signal));

@@ -21,7 +21,7 @@ type Outcome = { readonly value: Buffer } | { readonly code: ErrorCode; readonly
 const TIMED_OUT = Symbol('timed out');
 
 /** Seen by nobody: all who waited have left. */
-const CANCELLED: Outcome = { code: 'internal_error', reason: 'cancelled' };
+const CANCELLED: Outcome = { code: 'internal_error', reason: null };
 
 /** One backend call and those who wait for it. */
 interface Flight {

@@ -112,8 +112,8 @@ t.test('configuration data in error throws one ConfigError with every problem', 
     name: 'ConfigError',
     problems: [
       { path: 'refs.api_key.store', message: '"locl" is no store; did you mean "local"?' },
-      { path: 'refs.api_key.policy' },
-      { path: 'refs.api_key.path' },
+      { path: 'refs.api_key.path', message: 'must be relative: it begins with "/"' },
+      { path: 'refs.api_key.policy', message: '"acess" is no policy' },
     ],
   });
   t.end();

@@ -1,20 +1,170 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
 import t from 'tap';
+import { loadConfiguration } from '../src/config/load.js';
+import { startDaemon } from '../src/daemon.js';
+import { fakeGopass, type FakeProgram } from './support/fake_gopass.js';
 import { ask } from './support/http_client.js';
-import { startDaemonProcess } from './support/process.js';
+import { openPipe } from './support/pipe.js';
+import { startDaemonProcess, writeConfiguration } from './support/process.js';
+import { openRaw, requestText, splitAnswers } from './support/raw_connection.js';
+import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
+import { until } from './support/until.js';
 
-const SECRETS = `stores:
-  demo: { backend: env, root: mxm/test }
-refs:
-  api_key: { store: demo, path: api-key, policy: open }
-policies:
-  open: { allowed_principals: [marketdata] }
+const SECRETS = `
+stores: { local: { backend: env, root: mxm/test } }
+refs: { api_key: { store: local, path: api-key, policy: open } }
+policies: { open: { allowed_principals: [marketdata] } }
 `;
+const ENVIRONMENT = { MXM_TEST_API_KEY: 'value' };
 
-t.test('a secret comes over the socket, with its audit record written before', async (t) => {
-  const daemon = await startDaemonProcess(t, { secrets: SECRETS, env: { MXM_TEST_API_KEY: 'value' } });
+function gopassSecrets({ file }: FakeProgram): string {
+  return `
+stores: { red: { backend: gopass, root: mxm, binary: ${file} } }
+refs:
+  slow: { store: red, path: slow, policy: open }
+  other: { store: red, path: other, policy: open }
+policies: { open: { allowed_principals: [marketdata] } }
+`;
+}
+
+/** A gopass that answers once the test lets it. */
+function slowGopass(t: Ending): FakeProgram & { release(): void } {
+  const fake = fakeGopass(t, 'until [ -e "$0.released" ]; do sleep 0.02; done; echo "value of a slow one"');
+  return { ...fake, release: () => writeFileSync(`${fake.file}.released`, '') };
+}
+
+t.test('a secret comes over the socket, with an audit record', async (t) => {
+  const daemon = await startDaemonProcess(t, { secrets: SECRETS, env: ENVIRONMENT });
   const answer = await ask(daemon.socket, '/secrets/api_key');
   t.equal(answer.status, 200);
   t.same(answer.json, { name: 'api_key', value: 'value' });
+  await until(() => daemon.audit().length > 0);
   t.match(daemon.audit(), [{ secret: 'api_key', decision: 'allowed', outcome: 'ok' }]);
   t.same(await daemon.stop(), { status: 0, signal: null });
+});
+
+t.test('the log begins with where the daemon listens and as what', async (t) => {
+  const daemon = await startDaemonProcess(t, { secrets: SECRETS });
+  await until(() => daemon.log().length > 0);
+  t.match(daemon.log()[0], {
+    event: 'listening',
+    socket: daemon.socket,
+    machine: 'bridge',
+    environment: 'dev',
+    role: 'marketdata',
+    digest: /^[0-9a-f]{64}$/,
+  });
+});
+
+t.test('stopping', (t) => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    t.test(`${signal} lets requests in flight finish and refuses later ones on open connections`, async (t) => {
+      const gopass = slowGopass(t);
+      const daemon = await startDaemonProcess(t, { secrets: gopassSecrets(gopass) });
+      const idle = await openRaw(t, daemon.socket);
+      const reused = await openRaw(t, daemon.socket);
+      reused.send(requestText('GET /healthz'));
+      await reused.receives('{"status":"ok"}');
+      const early = ask(daemon.socket, '/secrets/slow');
+      await until(() => gopass.lines('calls').length > 0);
+
+      daemon.child.kill(signal);
+      await until(() => daemon.log().some(({ event }) => event === 'stopping'));
+      for (const connection of [idle, reused]) connection.send(requestText('GET /secrets/other'));
+      for (const connection of [idle, reused]) {
+        const answer = splitAnswers(await connection.closed()).at(-1);
+        t.match(answer, { status: 503, body: /"code":"shutting_down"/ });
+        t.equal(answer?.headers.get('connection'), 'close');
+      }
+      daemon.child.kill('SIGTERM');
+      daemon.child.kill('SIGINT');
+      t.ok(existsSync(daemon.socket), 'it is there as long as somebody is answered');
+      gopass.release();
+      t.match(await early, { status: 200, json: { value: 'value of a slow one' } }, 'whatever further signals come');
+
+      t.same(await daemon.stop(), { status: 0, signal: null });
+      t.notOk(existsSync(daemon.socket));
+      t.equal(gopass.lines('calls').length, 1, 'nothing was started for the later ones');
+      t.equal(daemon.log().at(-1)?.['event'], 'stopped');
+      t.match(
+        daemon.audit().map(({ outcome }) => outcome),
+        ['shutting_down', 'shutting_down', 'ok'],
+      );
+      t.equal(daemon.stderr(), '');
+    });
+  }
+
+  t.test('does not wait for connections that ask for nothing', async (t) => {
+    const daemon = await startDaemonProcess(t, { secrets: SECRETS });
+    const idle = await openRaw(t, daemon.socket);
+    const halfway = await openRaw(t, daemon.socket);
+    halfway.send('GET /secrets/api_key HTTP/1.1\r\nHost:');
+    t.same(await daemon.stop(), { status: 0, signal: null });
+    t.equal(await idle.closed(), '');
+    await halfway.closed();
+  });
+
+  t.test('does not wait for ever for a caller that does not read', async (t) => {
+    const gopass = fakeGopass(t, 'head -c 1000000 /dev/zero');
+    const daemon = await startDaemonProcess(t, {
+      secrets: gopassSecrets(gopass),
+      launch: 'limits: { backend_concurrency: 1, queue: 0, backend_timeout_ms: 1000 }',
+    });
+    const socket = connect(daemon.socket);
+    t.teardown(() => socket.destroy());
+    socket.write(requestText('GET /secrets/slow'));
+    await until(() => daemon.audit().length > 0);
+    t.same(await daemon.stop(), { status: 0, signal: null });
+    t.notOk(existsSync(daemon.socket));
+  });
+
+  t.test('does not wait for ever for a reader of the log', async (t) => {
+    const pipe = openPipe(t);
+    pipe.fill();
+    const daemon = await startDaemonProcess(t, { secrets: SECRETS, env: ENVIRONMENT, stdout: pipe.fd });
+    t.match(await ask(daemon.socket, '/secrets/api_key'), { status: 503, json: { code: 'audit_unavailable' } });
+    t.same(await daemon.stop(), { status: 0, signal: null });
+  });
+  t.end();
+});
+
+t.test('without a reader of the log the daemon lives, and hands nothing out', async (t) => {
+  const pipe = openPipe(t);
+  pipe.closeReader();
+  const daemon = await startDaemonProcess(t, { secrets: SECRETS, env: ENVIRONMENT, stdout: pipe.fd });
+  t.match(await ask(daemon.socket, '/secrets/api_key'), { status: 503, json: { code: 'audit_unavailable' } });
+  t.match(await ask(daemon.socket, '/healthz'), { status: 200 });
+  t.same(await daemon.stop(), { status: 0, signal: null });
+});
+
+t.test('SIGUSR1 opens no inspector', async (t) => {
+  const daemon = await startDaemonProcess(t, { secrets: SECRETS, env: ENVIRONMENT });
+  daemon.child.kill('SIGUSR1');
+  t.equal((await ask(daemon.socket, '/secrets/api_key')).status, 200);
+  t.same(await daemon.stop(), { status: 0, signal: null });
+  t.equal(daemon.stderr(), '');
+});
+
+t.test('the daemon runs where its working directory is no more', async (t) => {
+  const gone = temporaryFolder(t);
+  const preload = `import { rmdirSync } from 'node:fs'; process.chdir('${gone}'); rmdirSync('${gone}');`;
+  const daemon = await startDaemonProcess(t, {
+    secrets: SECRETS,
+    env: { ...ENVIRONMENT, NODE_OPTIONS: '' }, // where Node is to read source maps it needs its working directory
+    nodeArguments: [`--import=data:text/javascript,${encodeURIComponent(preload)}`],
+  });
+  t.equal((await ask(daemon.socket, '/secrets/api_key')).status, 200);
+});
+
+t.test('a start that fails leaves nothing open', async (t) => {
+  const { launchFile, socket } = writeConfiguration(t, { secrets: SECRETS });
+  writeFile(dirname(socket), 's.sock', 'theirs');
+  const open = (): number => readdirSync('/proc/self/fd').length;
+  const fd = 2;
+  const before = open();
+  await t.rejects(startDaemon(loadConfiguration(launchFile), { environment: {}, logFd: fd }), { name: 'SocketError' });
+  await until(() => open() <= before);
+  t.equal(readFileSync(socket, 'utf8'), 'theirs');
 });

@@ -1,11 +1,16 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
 
 /** How much of a program's stderr is read, to tell its failures apart; the rest is thrown away. */
 const MAX_STDERR_BYTES = 65_536;
 
 /** How long a killed process group may take to be gone before it is given up: a zombie whose parent does not reap it. */
 const MAX_REAP_MS = 2_000;
+
+/** What Node takes to start a program with two pipes, and two to spare. */
+const DESCRIPTORS_TO_START = 8;
 
 export interface Command {
   /** Absolute. */
@@ -20,98 +25,116 @@ export interface Command {
 }
 
 export type CommandEnd =
-  /** Both Buffers are the receiver's, to be filled with zeros: a failed decryption prints plaintext on stderr. */
-  | { readonly end: 'exited'; readonly exitCode: number; readonly stdout: Buffer; readonly stderr: Buffer }
+  /** Exit status 0. The Buffer is the receiver's, to be filled with zeros. */
+  | { readonly end: 'succeeded'; readonly stdout: Buffer }
+  /** The Buffer is the receiver's, to be filled with zeros: a failed decryption prints plaintext on stderr. */
+  | { readonly end: 'failed'; readonly exitCode: number; readonly stderr: Buffer }
   | { readonly end: 'killed_by_signal' }
   | { readonly end: 'too_large' }
   | { readonly end: 'aborted' }
   /** No such file. */
   | { readonly end: 'missing' }
-  /** Not executable, no process to be had, … */
+  /** Not executable, no process or descriptor to be had, … */
   | { readonly end: 'cannot_start' };
 
 /**
  * Runs a program in a process group of its own, with no input and nothing of this process's environment, and settles
- * when it and all of its group are gone. Never rejects: what the library would throw holds the child's output.
+ * when it and all of its group are gone. Never rejects, and no error that holds the child's output is ever made.
  */
 export async function runCommand({ file, args, env, maxStdoutBytes, signal }: Command): Promise<CommandEnd> {
   if (signal.aborted) return { end: 'aborted' };
+  const child = start(file, args, env);
+  if (child === undefined) return { end: 'cannot_start' };
+  const { pid } = child;
+  if (pid === undefined) {
+    const [error] = (await once(child, 'error')) as [NodeJS.ErrnoException];
+    return { end: error.code === 'ENOENT' ? 'missing' : 'cannot_start' };
+  }
+
   const stdout = new Collector(maxStdoutBytes);
   const stderr = new Collector(MAX_STDERR_BYTES);
-  const child = execa(file, args, {
-    cwd: '/',
-    env,
-    extendEnv: false,
-    stdin: 'ignore',
-    encoding: 'buffer',
-    buffer: false,
-    stripFinalNewline: false,
-    reject: false,
-    detached: true, // setsid: the group can be killed as a whole
-  });
-
-  let killed: Promise<void> | undefined;
+  let killed = false;
+  // Once only: when the leader has been reaped and the group is gone, its id may become another group's.
   const kill = (): void => {
-    const { pid } = child;
-    if (pid === undefined || killed !== undefined) return;
-    killed = killGroup(pid).then(() => {
-      // A process that left the group may still hold the pipes: do not wait for it.
-      child.stdout.destroy();
-      child.stderr.destroy();
-    });
+    if (!killed) signalGroup(pid, 'SIGKILL');
+    killed = true;
   };
-  let tooLarge = false;
-  child.stdout.on('data', (chunk: Buffer) => {
-    if (stdout.add(chunk) || maxStdoutBytes === 0) return;
-    tooLarge = true;
-    kill();
+  let stopped: 'aborted' | 'too_large' | undefined;
+  await new Promise<void>((resolve) => {
+    const abort = (): void => {
+      stopped ??= 'aborted';
+      resolve();
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (stdout.add(chunk) || maxStdoutBytes === 0) return;
+      stopped ??= 'too_large';
+      resolve();
+    });
+    child.stderr.on('data', (chunk: Buffer) => void stderr.add(chunk));
+    // A program that ended may have left children behind, who hold its output open.
+    child.once('exit', kill);
+    child.once('close', () => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    });
   });
-  child.stderr.on('data', (chunk: Buffer) => void stderr.add(chunk));
-  signal.addEventListener('abort', kill, { once: true });
+  kill();
+  await untilGone(pid);
+  // A process that left the group may still hold the pipes: it is not waited for.
+  child.stdout.destroy();
+  child.stderr.destroy();
 
-  const result = await child;
-  signal.removeEventListener('abort', kill);
-  // A program that ended may have left children behind.
-  if (child.pid !== undefined) await (killed ?? killGroup(child.pid));
-
-  const outcome = endOf(result, tooLarge, signal.aborted);
-  if (outcome !== 'exited') {
-    stdout.wipe();
+  const { exitCode } = child;
+  if (stopped === undefined && exitCode === 0) {
     stderr.wipe();
-    return { end: outcome };
+    return { end: 'succeeded', stdout: stdout.bytes() };
   }
-  return { end: 'exited', exitCode: result.exitCode ?? -1, stdout: stdout.bytes(), stderr: stderr.bytes() };
+  stdout.wipe();
+  if (stopped === undefined && exitCode !== null) return { end: 'failed', exitCode, stderr: stderr.bytes() };
+  stderr.wipe();
+  return { end: stopped ?? 'killed_by_signal' };
 }
 
-function endOf(
-  result: {
-    readonly exitCode?: number | undefined;
-    readonly signal?: string | undefined;
-    readonly code?: string | undefined;
-  },
-  tooLarge: boolean,
-  aborted: boolean,
-): CommandEnd['end'] {
-  if (tooLarge) return 'too_large';
-  if (aborted) return 'aborted';
-  if (result.signal !== undefined) return 'killed_by_signal';
-  if (result.exitCode !== undefined) return 'exited';
-  return result.code === 'ENOENT' ? 'missing' : 'cannot_start';
+function start(file: string, args: readonly string[], env: Readonly<Record<string, string>>) {
+  if (!areFree(DESCRIPTORS_TO_START)) return undefined;
+  try {
+    // detached: setsid, so that the group can be killed as a whole.
+    return spawn(file, args, { cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  } catch {
+    return undefined; // what Node itself refuses, and longer arguments than the kernel takes
+  }
 }
 
-/** Kills a process group and waits until the kernel knows it no more. */
-async function killGroup(pgid: number): Promise<void> {
+/** Node does not give back what it has opened when descriptors run out in the middle of a start. */
+function areFree(count: number): boolean {
+  const taken: number[] = [];
+  try {
+    while (taken.length < count) taken.push(openSync('/dev/null', 'r'));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    taken.forEach((fd) => closeSync(fd));
+  }
+}
+
+/** Waits until the kernel knows a killed process group no more. */
+async function untilGone(pgid: number): Promise<void> {
   const giveUpAt = performance.now() + MAX_REAP_MS;
   let pause = 1;
-  for (;;) {
-    try {
-      process.kill(-pgid, 'SIGKILL');
-    } catch {
-      return; // ESRCH: nobody is left. EPERM cannot be helped.
-    }
-    if (performance.now() > giveUpAt) return;
+  while (signalGroup(pgid, 0) && performance.now() < giveUpAt) {
     await sleep(pause);
     pause = Math.min(pause * 2, 50);
+  }
+}
+
+/** False when there is nobody to be signalled. */
+function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(-pgid, signal);
+  } catch {
+    return false;
   }
 }
 
@@ -142,7 +165,6 @@ class Collector {
 
   wipe(): void {
     this.#buffer.fill(0);
-    this.#length = 0;
   }
 
   #reserve(size: number): void {

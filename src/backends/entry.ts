@@ -1,4 +1,4 @@
-import { isMap, isScalar, parseDocument } from 'yaml';
+import { isMap, isScalar, parseAllDocuments } from 'yaml';
 import { type BackendAnswer, failure } from './backend.js';
 
 const LF = 0x0a;
@@ -17,7 +17,8 @@ export function lengthWithoutLineEndings(bytes: Buffer): number {
 /**
  * The value out of a password-store entry: whole; its first line (`password`); or a key of it. A key is a
  * `KEY: VALUE` line after the first (all its values, one a line, where it is there several times) or, in an entry
- * with a `---` line, a scalar of the YAML mapping below that line: what `gopass show ENTRY KEY` prints.
+ * with a `---` line, a scalar of the YAML mapping below that line: what `gopass show ENTRY KEY` prints, except that a
+ * YAML scalar is the text that stands there (`0123` and not 83) and that nothing but text is a value.
  *
  * Takes the entry over, and fills it with zeros unless it is itself the value.
  */
@@ -33,14 +34,13 @@ function withoutLineEndings(bytes: Buffer): Buffer {
   return bytes.subarray(0, lengthWithoutLineEndings(bytes));
 }
 
-function* linesOf(entry: Buffer): Generator<{ line: Buffer; next: number }> {
+function* linesOf(entry: Buffer): Generator<{ line: Buffer; start: number }> {
   let start = 0;
   while (start < entry.length) {
     const at = entry.indexOf(LF, start);
     const end = at === -1 ? entry.length : at;
-    const next = end + 1;
-    yield { line: entry.subarray(start, end > start && entry[end - 1] === CR ? end - 1 : end), next };
-    start = next;
+    yield { line: entry.subarray(start, end > start && entry[end - 1] === CR ? end - 1 : end), start };
+    start = end + 1;
   }
 }
 
@@ -50,13 +50,13 @@ function firstLine(entry: Buffer): Buffer {
 }
 
 function joined(parts: readonly Buffer[]): BackendAnswer {
-  const value = Buffer.allocUnsafeSlow(parts.reduce((sum, part) => sum + part.length, parts.length - 1));
+  const value = Buffer.alloc(
+    parts.reduce((sum, part) => sum + part.length + 1, 0),
+    LF,
+  );
   let at = 0;
-  for (const part of parts) {
-    if (at > 0) at = value.writeUInt8(LF, at);
-    at += part.copy(value, at);
-  }
-  return { ok: true, value: withoutLineEndings(value.subarray(0, at)) };
+  for (const part of parts) at += part.copy(value, at) + 1;
+  return { ok: true, value: withoutLineEndings(value) };
 }
 
 function keyValues(entry: Buffer, key: string): BackendAnswer {
@@ -83,18 +83,25 @@ function isBlank(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x09;
 }
 
-/** Undefined where the entry has no YAML part: no `---` line, or what follows it is no YAML mapping. */
+/** Undefined where the entry has no YAML part: no `---` line, or what begins there is no YAML mapping. */
 function yamlValue(entry: Buffer, key: string): BackendAnswer | undefined {
-  for (const { line, next } of linesOf(entry)) {
-    if (line.subarray(0, 3).toString('latin1') !== '---') continue;
-    // A YAML parser works on strings: the one place where a value of a password store is held as one.
-    const document = parseDocument(entry.toString('utf8', next), { schema: 'core', logLevel: 'silent' });
-    if (document.errors.length > 0 || !isMap(document.contents)) return undefined;
-    const node = document.contents.get(key, true);
-    if (node === undefined) return failure('secret_not_found', 'field_missing');
-    if (!isScalar(node)) return failure('backend_failed', 'field_not_text');
-    const text = typeof node.value === 'string' ? node.value : (node.source ?? '');
-    return { ok: true, value: withoutLineEndings(Buffer.from(text)) };
+  const start = startOfYaml(entry);
+  if (start === undefined) return undefined;
+  // A YAML parser works on strings: the one place where a value of a password store is held as one. Of several
+  // documents the first counts. The failsafe schema takes every scalar for the text that stands there.
+  const [document] = parseAllDocuments(entry.toString('utf8', start), { schema: 'failsafe', logLevel: 'silent' });
+  if (document === undefined || document.errors.length > 0 || !isMap(document.contents)) return undefined;
+  const node = document.contents.get(key, true);
+  if (node === undefined) return failure('secret_not_found', 'field_missing');
+  if (!isScalar<string>(node)) return failure('backend_failed', 'field_not_text');
+  return { ok: true, value: withoutLineEndings(Buffer.from(node.value)) };
+}
+
+/** gopass takes any line that begins with `---` for the beginning; the first line only where it is nothing else. */
+function startOfYaml(entry: Buffer): number | undefined {
+  for (const { line, start } of linesOf(entry)) {
+    const text = (start === 0 ? withoutBlanks(line) : line.subarray(0, 3)).toString('latin1');
+    if (text === '---') return start;
   }
   return undefined;
 }

@@ -24,15 +24,15 @@ export const envKind: BackendKind = {
       const text = environment[name];
       if (text === undefined) return Promise.resolve(failure('secret_not_found', 'entry_missing'));
       // Node decodes the environment as UTF-8 and puts U+FFFD where it is not: then the kernel still has the bytes.
-      const bytes = (text.includes('\ufffd') ? rawVariable(name) : undefined) ?? Buffer.from(text);
+      const bytes = (text.includes('\ufffd') ? rawVariable(name, text) : undefined) ?? Buffer.from(text);
       return Promise.resolve({ ok: true, value: bytes.subarray(0, lengthWithoutLineEndings(bytes)) });
     },
     probe: () => Promise.resolve({ ok: true }),
   }),
 };
 
-/** The bytes that a variable had when the process was started, where the platform tells. */
-function rawVariable(name: string): Buffer | undefined {
+/** The bytes that a variable had when the process was started, where the platform tells and they mean this text. */
+function rawVariable(name: string, text: string): Buffer | undefined {
   let block: Buffer;
   try {
     block = Buffer.concat([Buffer.of(0), readFileSync('/proc/self/environ')]);
@@ -44,5 +44,5 @@ function rawVariable(name: string): Buffer | undefined {
   const value = start === -1 ? undefined : block.subarray(start + prefix.length);
   const copy = value && Buffer.from(value.subarray(0, value.indexOf(0)));
   block.fill(0);
-  return copy;
+  return copy?.toString('utf8') === text ? copy : undefined;
 }

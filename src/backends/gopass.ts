@@ -10,7 +10,7 @@ import {
   failure,
 } from './backend.js';
 import { type CommandEnd, runCommand } from './command.js';
-import { valueOfEntry } from './entry.js';
+import { lengthWithoutLineEndings, valueOfEntry } from './entry.js';
 import { type DecryptionKey, decryptionKeys } from './gpg_keys.js';
 import { fileFingerprint, findProgram } from './program.js';
 
@@ -33,8 +33,25 @@ const PASSED_VARIABLES = [
   'XDG_DATA_HOME',
 ] as const;
 
+/**
+ * Settings of gopass that no configuration of the user, or of the store itself, may have otherwise: an entry stands for
+ * itself and not for another one that it refers to, a listing of a folder can be told by its first line, and nothing is
+ * copied to a clipboard. The last one is the name that gopass before 1.15.9 has for the one above it.
+ */
+const SETTINGS = [
+  ['core.follow-references', 'false'],
+  ['core.nocolor', 'true'],
+  ['show.autoclip', 'false'],
+  ['core.showautoclip', 'false'],
+] as const;
+
 /** pinentry-mode=error: a locked key fails at once; status-fd: gpg says on stderr which keys an entry is encrypted to. */
 const GPG_OPTIONS = '--batch --no-tty --pinentry-mode=error --status-fd=2';
+
+/** A SHA-256 sum in hexadecimal digits and a line ending, with room to spare. */
+const MAX_SUM_BYTES = 128;
+
+const TOO_LARGE = failure('backend_failed', 'value_too_large');
 
 const ExitCode = { unknown: 1, notInitialised: 6, notFound: 10, config: 16 } as const;
 
@@ -52,7 +69,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
   const env = gopassEnvironment(environment);
   const named = store.options['binary'] as string | undefined;
   let found = named ?? findProgram('gopass', environment);
-  let verified: { file: string; fingerprint: string } | undefined;
+  let verified: string | undefined;
 
   /** The program, once its `--version` has shown that it is the right one; asked again when the file has changed. */
   async function program(signal: AbortSignal): Promise<string | BackendFailure> {
@@ -60,58 +77,49 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     const file = found;
     const fingerprint = file && fileFingerprint(file);
     if (file === undefined || fingerprint === undefined) return failure('backend_unavailable', 'binary_missing');
-    if (verified?.file === file && verified.fingerprint === fingerprint) return file;
+    if (verified === fingerprint) return file;
 
     const version = await runCommand({ file, args: ['--version'], env, maxStdoutBytes: 4096, signal });
-    if (version.end === 'aborted') return failure('backend_timeout', 'timeout');
-    if (version.end === 'missing') return failure('backend_unavailable', 'binary_missing');
-    if (version.end === 'cannot_start') return failure('backend_unavailable', 'cannot_start');
-    const printed =
-      version.end === 'exited' && version.exitCode === 0
-        ? /^gopass (\d+)\.(\d+)\./.exec(version.stdout.toString('latin1'))
-        : null;
+    if (version.end === 'failed' || version.end === 'too_large') return failure('backend_unavailable', 'other_program');
+    if (version.end !== 'succeeded') return failureOf(version, env, signal);
+    const printed = /^gopass (\d+)\.(\d+)\./.exec(version.stdout.toString('latin1'));
     if (printed === null) return failure('backend_unavailable', 'other_program');
     if (isTooOld(Number(printed[1]), Number(printed[2]))) return failure('backend_unavailable', 'program_too_old');
-    verified = { file, fingerprint };
+    verified = fingerprint;
     return file;
   }
 
-  async function fetch(request: BackendRequest): Promise<BackendAnswer> {
-    const { location, field, maxBytes, signal } = request;
+  async function fetch({ location, field, maxBytes, signal }: BackendRequest): Promise<BackendAnswer> {
     const file = await program(signal);
     if (typeof file !== 'string') return file;
+    // gopass itself drops a leading slash where it looks for entries, but not where it looks for folders and mounts.
+    const entry = location.replace(/^\/+/, '');
     const shown = await runCommand({
       file,
       // -n: the entry as it is stored. Plain `show` rewrites YAML, `-o` gives a line, `cat` may write the entry.
       // --: a location may begin with a dash.
-      args: ['show', '-n', '--', location],
+      args: ['show', '-n', '--', entry],
       env,
       maxStdoutBytes: maxBytes + TRAILING_LINE_ENDINGS,
       signal,
     });
-    if (shown.end !== 'exited') return failureOfEnd(shown.end);
-    const { exitCode, stdout, stderr } = shown;
-    try {
-      if (exitCode !== 0) return await failureOfExit(exitCode, stderr, env, signal);
-      if (mayBeFolderListing(stdout, location) && !(await isEntry(file, location, signal))) {
-        return failure('secret_not_found', 'entry_missing');
-      }
-      return valueOfEntry(stdout, field);
-    } finally {
-      stderr.fill(0);
-    }
+    if (shown.end === 'too_large') return (await whyNoEntry(file, entry, signal)) ?? TOO_LARGE;
+    if (shown.end !== 'succeeded') return failureOf(shown, env, signal);
+    const { stdout } = shown;
+    const problem =
+      (mayBeFolderListing(stdout, entry) ? await whyNoEntry(file, entry, signal) : null) ??
+      (lengthWithoutLineEndings(stdout) > maxBytes ? TOO_LARGE : null);
+    if (problem === null) return valueOfEntry(stdout, field);
+    stdout.fill(0);
+    return problem;
   }
 
-  /** `gopass ls` of an entry prints its name; of a folder, what is in it. */
-  async function isEntry(file: string, location: string, signal: AbortSignal): Promise<boolean> {
-    const listed = await runCommand({
-      file,
-      args: ['ls', '--flat', '--', location],
-      env,
-      maxStdoutBytes: Buffer.byteLength(location) + 1,
-      signal,
-    });
-    return listed.end === 'exited' && listed.exitCode === 0 && listed.stdout.equals(Buffer.from(`${location}\n`));
+  /** Null when it is an entry. `show` shows folders too; `sum` works on entries alone, even beside a folder of that name. */
+  async function whyNoEntry(file: string, entry: string, signal: AbortSignal): Promise<BackendFailure | null> {
+    const summed = await runCommand({ file, args: ['sum', '--', entry], env, maxStdoutBytes: MAX_SUM_BYTES, signal });
+    if (summed.end !== 'succeeded') return failureOf(summed, env, signal);
+    summed.stdout.fill(0);
+    return null;
   }
 
   return {
@@ -120,8 +128,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
       const file = await program(signal);
       if (typeof file !== 'string') return file;
       const listed = await runCommand({ file, args: ['ls', '--flat'], env, maxStdoutBytes: 0, signal });
-      if (listed.end !== 'exited') return failureOfEnd(listed.end);
-      if (listed.exitCode !== 0) return failureOfExit(listed.exitCode, listed.stderr, env, signal);
+      if (listed.end !== 'succeeded') return failureOf(listed, env, signal);
       // A store is worth nothing while all the keys that could open it are locked. No gpg keys: gopass uses age.
       const keys = (await decryptionKeys(env, signal)) ?? [];
       return keys.length > 0 && keys.every((key) => key.locked)
@@ -132,7 +139,15 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
 }
 
 function gopassEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const env: Record<string, string> = { GOPASS_GPG_OPTS: GPG_OPTIONS, GOPASS_NO_REMINDER: '1' };
+  const env: Record<string, string> = {
+    GOPASS_GPG_OPTS: GPG_OPTIONS,
+    GOPASS_NO_REMINDER: '1',
+    GOPASS_CONFIG_COUNT: String(SETTINGS.length),
+  };
+  for (const [index, [key, value]] of SETTINGS.entries()) {
+    env[`GOPASS_CONFIG_KEY_${index}`] = key;
+    env[`GOPASS_CONFIG_VALUE_${index}`] = value;
+  }
   for (const name of PASSED_VARIABLES) {
     const value = environment[name];
     if (value !== undefined) env[name] = value;
@@ -144,8 +159,12 @@ function isTooOld(major: number, minor: number): boolean {
   return major < OLDEST_VERSION[0] || (major === OLDEST_VERSION[0] && minor < OLDEST_VERSION[1]);
 }
 
-function failureOfEnd(end: Exclude<CommandEnd['end'], 'exited'>): BackendFailure {
-  switch (end) {
+async function failureOf(
+  ended: Exclude<CommandEnd, { end: 'succeeded' }>,
+  env: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<BackendFailure> {
+  switch (ended.end) {
     case 'missing':
       return failure('backend_unavailable', 'binary_missing');
     case 'cannot_start':
@@ -153,9 +172,15 @@ function failureOfEnd(end: Exclude<CommandEnd['end'], 'exited'>): BackendFailure
     case 'killed_by_signal':
       return failure('backend_failed', 'killed_by_signal');
     case 'too_large':
-      return failure('backend_failed', 'value_too_large');
+      return TOO_LARGE;
     case 'aborted':
       return failure('backend_timeout', 'timeout');
+    case 'failed':
+      try {
+        return await failureOfExit(ended.exitCode, ended.stderr, env, signal);
+      } finally {
+        ended.stderr.fill(0);
+      }
   }
 }
 
@@ -167,10 +192,12 @@ async function failureOfExit(
   signal: AbortSignal,
 ): Promise<BackendFailure> {
   if (exitCode === ExitCode.notInitialised) return failure('backend_unavailable', 'not_initialised');
-  if (exitCode === ExitCode.unknown || exitCode === ExitCode.config)
+  if (exitCode === ExitCode.unknown || exitCode === ExitCode.config) {
     return failure('backend_unavailable', 'cannot_start');
+  }
   const says = (text: string): boolean => stderr.includes(text);
-  if (exitCode === ExitCode.notFound || says('entry is not in the password store')) {
+  // The second is said of a folder that holds nothing.
+  if (exitCode === ExitCode.notFound || says('entry is not in the password store') || says('" not found')) {
     return failure('secret_not_found', 'entry_missing');
   }
   if (says("can't connect to the agent") || says('no gpg-agent running') || says('No agent running')) {
@@ -198,7 +225,7 @@ function failureOfKeys(stderr: Buffer, keys: readonly DecryptionKey[]): BackendF
 }
 
 /** `gopass show` of a folder succeeds and prints a tree under the folder's name. */
-function mayBeFolderListing(stdout: Buffer, location: string): boolean {
-  const name = location.replace(/\/+$/, '');
-  return stdout.subarray(0, Buffer.byteLength(name) + 2).equals(Buffer.from(`${name}/\n`));
+function mayBeFolderListing(stdout: Buffer, entry: string): boolean {
+  const head = Buffer.from(`${entry}/\n`);
+  return stdout.subarray(0, head.length).equals(head);
 }

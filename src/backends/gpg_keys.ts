@@ -23,7 +23,8 @@ export async function decryptionKeys(
   if (listing === undefined) return undefined;
   // Listing has started the agent where it may be started.
   const info = await ask('gpg-connect-agent', ['--no-autostart', 'keyinfo --list', '/bye']);
-  if (info === undefined) return undefined;
+  // It succeeds without an agent too, and then prints no answer.
+  if (info === undefined || !/^(?:OK|ERR)\b/m.test(info)) return undefined;
   const locked = lockedKeygrips(info);
   return secretEncryptionKeys(listing).map(({ keyId, keygrip }) => ({ keyId, locked: locked.has(keygrip) }));
 
@@ -31,7 +32,7 @@ export async function decryptionKeys(
     const file = findProgram(program, env);
     if (file === undefined) return undefined;
     const result = await runCommand({ file, args, env, maxStdoutBytes: MAX_LISTING_BYTES, signal });
-    return result.end === 'exited' && result.exitCode === 0 ? result.stdout.toString('latin1') : undefined;
+    return result.end === 'succeeded' ? result.stdout.toString('latin1') : undefined;
   }
 }
 

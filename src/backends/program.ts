@@ -20,9 +20,12 @@ export function findProgram(
   return undefined;
 }
 
-/** Changes whenever the file at this path is another one or has other contents; undefined where there is none. */
+/** Changes whenever the file at this path is another one or has other contents; undefined where none can be seen. */
 export function fileFingerprint(file: string): string | undefined {
-  const stat = statSync(file, { throwIfNoEntry: false, bigint: true });
-  if (stat === undefined) return undefined;
-  return [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs, stat.mode].join(':');
+  try {
+    const stat = statSync(file, { bigint: true });
+    return [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs, stat.mode].join(':');
+  } catch {
+    return undefined;
+  }
 }

@@ -16,6 +16,7 @@ export type Invocation =
       readonly kind: 'run';
       readonly command: Command;
       readonly options: OptionValues;
+      /** As many as the command has. */
       readonly operands: readonly string[];
     };
 
@@ -52,8 +53,8 @@ function parse(command: Command, args: readonly string[]): { values: OptionValue
   try {
     return parseArgs({ args: [...args], options: { ...options, ...GLOBAL_OPTIONS }, allowPositionals: true });
   } catch (error) {
-    if (error instanceof TypeError) throw new UsageError(error.message.split('.')[0]);
-    throw error;
+    // Its first sentence says what is wrong, the rest gives advice that is not always right.
+    throw new UsageError((error as Error).message.replace(/\.\s.*/s, ''));
   }
 }
 

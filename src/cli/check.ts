@@ -2,6 +2,7 @@ import { SecretsApi } from '../api.js';
 import { type Configuration, loadConfiguration } from '../config/load.js';
 import { describeReason } from '../domain/errors.js';
 import { principalOf } from '../domain/identity.js';
+import type { SecretStore } from '../domain/secrets.js';
 import type { StoreStatus } from '../readiness.js';
 import { type OptionValues, requiredOption } from './arguments.js';
 import { EXIT } from './exit_status.js';
@@ -23,7 +24,8 @@ export async function check(io: Io, options: OptionValues): Promise<number> {
   const secrets = api.refs().map((ref): SecretRow => ({
     name: ref.name,
     store: ref.store,
-    backend: api.storeOf(ref)?.backend ?? '',
+    // A ref of a configuration that was checked names a store.
+    backend: (registries.stores.get(ref.store) as SecretStore).backend,
     policy: ref.policy,
     decision: api.decide(ref.name, identity).decision,
   }));

@@ -47,7 +47,7 @@ const TABLE: readonly Command[] = [
       socket: SOCKET,
       wait: { value: 'SECONDS', help: 'try again so long while there is no daemon or the answer is retryable' },
     },
-    run: async (...args) => (await import('./get.js')).get(...args),
+    run: async (io, options, [name]) => (await import('./get.js')).get(io, options, name as string),
   },
   {
     name: 'health',

@@ -1,42 +1,42 @@
+import { isIdentifier } from '../domain/identifier.js';
 import { type OptionValues } from './arguments.js';
-import { ask, socketPath } from './ask.js';
+import { type Answer, ask, describeRefusal, socketPath } from './ask.js';
 import { EXIT } from './exit_status.js';
 import type { Io } from './io.js';
 import { formatRows } from './table.js';
 
-interface Readiness {
-  readonly status: string;
-  readonly stores: Readonly<
-    Record<string, { readonly backend: string; readonly status: string; readonly code?: string }>
-  >;
-}
-
 export async function health(io: Io, options: OptionValues): Promise<number> {
   const socket = socketPath(io, options);
   const answer = await ask(socket, '/readyz', 'application/json');
-  if (answer.kind === 'no_daemon') {
-    await io.stderr.write(`mxm-secretsd health: no daemon answers at ${socket} (${answer.why})\n`);
-    return EXIT.unavailable;
-  }
-  const readiness = answer.kind === 'answer' ? readinessOf(answer.body) : null;
+  const readiness = readinessOf(answer);
   if (readiness === null) {
-    await io.stderr.write(`mxm-secretsd health: what answers at ${socket} is not ready, or no mxm-secretsd\n`);
+    await io.stderr.write(`mxm-secretsd health: ${describeRefusal(answer, socket)}\n`);
     return EXIT.unavailable;
   }
-  const rows = Object.entries(readiness.stores).map(([name, { backend, status, code }]) => [
-    name,
-    backend,
-    status,
-    ...(code === undefined ? [] : [code]),
-  ]);
-  await io.stdout.write(formatRows(rows, io.stdout));
-  return readiness.status === 'ready' ? EXIT.ok : EXIT.unavailable;
+  await io.stdout.write(formatRows(readiness.stores, io.stdout));
+  return readiness.ready ? EXIT.ok : EXIT.unavailable;
 }
 
-function readinessOf(body: Buffer): Readiness | null {
+interface Readiness {
+  readonly ready: boolean;
+  /** Name, backend, status and, if there is one, code. */
+  readonly stores: readonly (readonly string[])[];
+}
+
+interface Readyz {
+  readonly status: string;
+  readonly stores: Readonly<Record<string, { backend: string; status: string; code?: string }>>;
+}
+
+/** Null for anything but what `/readyz` answers: all of it are identifiers, which a terminal can be shown. */
+function readinessOf(answer: Answer): Readiness | null {
+  if (answer.kind !== 'answer') return null;
   try {
-    const value = JSON.parse(body.toString('utf8')) as Partial<Readiness> | null;
-    return typeof value?.stores === 'object' && typeof value.status === 'string' ? (value as Readiness) : null;
+    const { status, stores } = JSON.parse(answer.body.toString('utf8')) as Readyz;
+    const rows = Object.entries(stores).map(([name, store]) =>
+      [name, store.backend, store.status, store.code].filter((cell) => cell !== undefined),
+    );
+    return rows.flat().every(isIdentifier) ? { ready: status === 'ready', stores: rows } : null;
   } catch {
     return null;
   }

@@ -2,6 +2,7 @@
 export interface Io {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stdout: Output;
+  /** Its writes never reject: a message that nobody takes changes nothing of the exit status. */
   readonly stderr: Output;
   /** Resolves at the first of these signals; later ones are ignored. */
   untilSignal(...signals: readonly NodeJS.Signals[]): Promise<NodeJS.Signals>;
@@ -14,7 +15,7 @@ export interface Output {
   write(bytes: string | Buffer): Promise<void>;
 }
 
-/** Standard output or error cannot be written: its reader is gone, or the disk is full. */
+/** Standard output cannot be written: its reader is gone, or the disk is full. */
 export class OutputError extends Error {
   override readonly name = 'OutputError';
 }

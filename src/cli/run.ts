@@ -1,4 +1,5 @@
 import { ConfigError } from '../config/problems.js';
+import { SocketError } from '../os/socket_file.js';
 import { VERSION } from '../version.js';
 import { parseCommandLine, UsageError } from './arguments.js';
 import { EXIT } from './exit_status.js';
@@ -28,7 +29,14 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       await io.stderr.write(`${error.message}\n`);
       return EXIT.config;
     }
-    if (error instanceof OutputError) return EXIT.defect;
+    if (error instanceof SocketError) {
+      await io.stderr.write(`mxm-secretsd: ${error.message}\n`);
+      return EXIT.cannotCreate;
+    }
+    if (error instanceof OutputError) {
+      await io.stderr.write(`mxm-secretsd: ${error.message}\n`);
+      return EXIT.defect;
+    }
     throw error;
   }
 }

@@ -11,7 +11,7 @@ export function formatRows(rows: readonly (readonly string[])[], { isTTY }: Pick
     .map(
       (row) =>
         `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .map((cell, column) => cell.padEnd(widths[column] as number))
           .join('  ')
           .trimEnd()}\n`,
     )

@@ -1,82 +1,112 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync, statSync, type Stats } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
+import { getSystemErrorMap } from 'node:util';
 
 /** The most that a configuration file may have: some hundred thousand refs. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
-export type ConfigFile = { readonly bytes: Buffer; readonly text: string } | { readonly problem: string };
+export type ConfigFile = { readonly bytes: Buffer; readonly text: string } | { readonly problems: readonly string[] };
 
 /**
  * Reads a configuration file if nobody but root and the running user can have written it: what it says decides who
- * may read which secret.
+ * may read which secret. Of a symlink the target counts.
  */
 export function readConfigFile(file: string): ConfigFile {
-  let fd: number;
-  let folder: string;
+  let fd: number | undefined;
   try {
+    // Once resolved, the folder that is judged is the one that the file is opened in.
+    const target = realpathSync(file);
     // Without O_NONBLOCK a FIFO would hold the start for ever.
-    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (error) {
-    return { problem: `cannot be read: ${errorName(error)}` };
-  }
-  try {
-    folder = dirname(realpathSync(file));
+    fd = openSync(target, constants.O_RDONLY | constants.O_NONBLOCK);
     const stat = fstatSync(fd);
-    if (!stat.isFile()) return { problem: 'is no regular file' };
-    const problem = fileProblem(stat) ?? folderProblem(folder, statSync(folder));
-    if (problem !== null) return { problem };
-    if (stat.size > MAX_FILE_BYTES) return { problem: `is larger than ${MAX_FILE_BYTES} bytes` };
-    const bytes = readFileSync(fd);
-    return { bytes, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
+    if (!stat.isFile()) return { problems: [stat.isDirectory() ? 'is a folder, not a file' : 'is no regular file'] };
+    const folder = dirname(target);
+    const running = runningUser();
+    const distrust = [fileProblem(stat, running), folderProblem(folder, statSync(folder), running)];
+    const problems = distrust.filter((problem) => problem !== null);
+    if (stat.size > MAX_FILE_BYTES) problems.push(`is larger than ${MAX_FILE_BYTES} bytes`);
+    if (problems.length > 0) return { problems };
+    return decoded(readFileSync(fd));
   } catch (error) {
-    if (error instanceof TypeError) return { problem: 'is not UTF-8 text' };
-    return { problem: `cannot be read: ${errorName(error)}` };
+    return { problems: [`cannot be read: ${describeSystemError(error)}`] };
   } finally {
-    closeSync(fd);
+    if (fd !== undefined) closeSync(fd);
   }
 }
 
-function errorName(error: unknown): string {
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' ? code : 'unknown error';
+function decoded(bytes: Buffer): ConfigFile {
+  if (!isUtf8(bytes)) return { problems: [`is not UTF-8 text (line ${firstLineThatIsNotUtf8(bytes)})`] };
+  return { bytes, text: new TextDecoder().decode(bytes) };
 }
 
-interface Running {
+function firstLineThatIsNotUtf8(bytes: Buffer): number {
+  let line = 1;
+  let start = 0;
+  for (;;) {
+    const end = bytes.indexOf(0x0a, start);
+    if (end === -1 || !isUtf8(bytes.subarray(start, end))) return line;
+    line += 1;
+    start = end + 1;
+  }
+}
+
+/** `no such file or directory (ENOENT)`: what a system error's own message says, without the path. */
+function describeSystemError(error: unknown): string {
+  const { code, errno } = error as NodeJS.ErrnoException;
+  const [, text] = getSystemErrorMap().get(errno ?? 0) ?? [];
+  return text === undefined ? String(code) : `${text} (${String(code)})`;
+}
+
+export interface Running {
   readonly uid: number;
+  /** The primary group. */
   readonly gid: number;
 }
 
-/** The running user and that user's primary group. A uid may have no entry in the user database. */
-function runningUser(): Running {
+/** The running user as the user database knows it; a uid may have no entry there. */
+export function runningUser(lookUp: () => Running = userInfo): Running {
   try {
-    const { uid, gid } = userInfo();
+    const { uid, gid } = lookUp();
     return { uid, gid };
   } catch {
-    return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+    const { geteuid, getegid } = process as Required<NodeJS.Process>;
+    return { uid: geteuid(), gid: getegid() };
   }
 }
 
-function fileProblem(stat: Stats): string | null {
-  const running = runningUser();
-  if (stat.uid !== 0 && stat.uid !== running.uid) {
+type Ownership = Pick<Stats, 'uid' | 'gid' | 'mode'>;
+
+/** Who else than root and the running user could have written a file, and what to do; null when nobody. */
+export function fileProblem(stat: Ownership, running: Running): string | null {
+  if (isForeign(stat, running)) {
     return `is owned by uid ${stat.uid}: it must belong to root or to the running user (uid ${running.uid})`;
   }
   const writers = foreignWriters(stat, running);
-  return writers === null ? null : `may be written by ${writers}: chmod ${writers === 'everybody' ? 'o-w' : 'g-w'} it`;
+  return writers === null ? null : `may be written by ${writers.who}: chmod ${writers.remedy} it`;
 }
 
-function folderProblem(folder: string, stat: Stats): string | null {
-  const running = runningUser();
+/** Who else than root and the running user could put another file in the place of one in this folder. */
+export function folderProblem(folder: string, stat: Ownership, running: Running): string | null {
+  if (isForeign(stat, running)) {
+    return `stands in a folder that is owned by uid ${stat.uid} (${folder}): it could be replaced`;
+  }
+  // In a sticky folder only the owners of the file and of the folder can.
   if ((stat.mode & 0o1000) !== 0) return null;
-  const foreignOwner = stat.uid !== 0 && stat.uid !== running.uid ? `uid ${stat.uid}` : null;
-  const writers = foreignOwner ?? foreignWriters(stat, running);
-  return writers === null ? null : `stands in a folder that ${writers} may write (${folder}): it could be replaced`;
+  const writers = foreignWriters(stat, running);
+  return (
+    writers &&
+    `stands in a folder that ${writers.who} may write (${folder}): it could be replaced; chmod ${writers.remedy} the folder`
+  );
 }
 
-/** Whoever else than root and the running user may write, as the mode says. */
-function foreignWriters(stat: Stats, running: Running): string | null {
-  if ((stat.mode & 0o002) !== 0) return 'everybody';
-  if ((stat.mode & 0o020) !== 0 && stat.gid !== 0 && stat.gid !== running.gid) return `group ${stat.gid}`;
+function isForeign({ uid }: Ownership, running: Running): boolean {
+  return uid !== 0 && uid !== running.uid;
+}
+
+function foreignWriters({ mode, gid }: Ownership, running: Running): { who: string; remedy: string } | null {
+  if ((mode & 0o002) !== 0) return { who: 'everybody', remedy: 'o-w' };
+  if ((mode & 0o020) !== 0 && gid !== 0 && gid !== running.gid) return { who: `group ${gid}`, remedy: 'g-w' };
   return null;
 }

@@ -1,11 +1,13 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { DEFAULT_LIMITS, type Limits } from '../limits.js';
 import type { RuntimeIdentity } from '../domain/identity.js';
-import { findGroup } from '../os/groups.js';
+import { findGroup, MAX_GID } from '../os/groups.js';
+import { isMapping } from './pointer.js';
 import {
+  check,
+  type Checked,
   cleanText,
   closedObject,
-  fits,
   identifier,
   octalMode,
   oneOf,
@@ -27,7 +29,7 @@ export const LAUNCH_SCHEMA = closedObject({
   identity: closedObject(
     {
       machine: cleanText({ description: 'the machine this runs on' }),
-      environment: cleanText({ description: 'dev, prod, …' }),
+      environment: cleanText({ description: 'the environment this runs in: dev, prod, …' }),
       role: identifier({ description: 'the principal that policies name' }),
       app: Type.Optional(cleanText({ description: 'the application this belongs to' })),
       substrate: Type.Optional(cleanText({ description: 'what this runs on: local-process, container, …' })),
@@ -41,7 +43,7 @@ export const LAUNCH_SCHEMA = closedObject({
       path: cleanText({ description: 'where to listen; relative to this file' }),
       mode: Type.Optional(octalMode({ default: '0600', description: 'mode of the socket' })),
       group: Type.Optional(
-        Type.Union([cleanText(), wholeNumber(0, 4_294_967_294)], {
+        Type.Union([cleanText(), wholeNumber(0, MAX_GID)], {
           description: 'group of the socket: name or gid',
           rule: 'must be the name of a group or a gid',
         }),
@@ -104,36 +106,55 @@ export interface LaunchConfig {
 
 /** Where the secrets are: known even of a launch file that has other problems, so that both are reported at once. */
 export interface SecretsPlace {
-  /** Relative to the launch file's folder, as far as that is. */
+  /** Relative to the working directory when the launch file was named so. */
   readonly file: string;
   readonly section?: string;
 }
 
-/** Checks the data of the launch file, which stands in `folder`, and tells every problem. */
-export function checkLaunch(data: unknown, folder: string, report: Report): LaunchConfig | undefined {
-  let problems = 0;
-  const tell: Report = (pointer, message) => {
-    problems += 1;
-    report(pointer, message);
-  };
-  if (!fits(LAUNCH_SCHEMA, data, '', tell)) return undefined;
-  const { identity, socket, limits = {}, log = {} } = data as RawLaunch;
+export interface CheckedLaunch {
+  /** Undefined when there is a problem. */
+  readonly config: LaunchConfig | undefined;
+  /** Undefined when what says it is wrong. */
+  readonly secrets: SecretsPlace | undefined;
+}
 
-  const path = resolve(folder, socket.path);
-  if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
+/** Checks the data of the launch file, which stands in `folder`, and tells every problem. */
+export function checkLaunch(data: unknown, folder: string, report: Report): CheckedLaunch {
+  let problems = 0;
+  const tell: Report = (pointer, message, at) => {
+    problems += 1;
+    report(pointer, message, at);
+  };
+  const checked = check(LAUNCH_SCHEMA, data, '', tell);
+
+  const socketPath = checked.at('/socket/path') as string | undefined;
+  if (socketPath !== undefined && Buffer.byteLength(resolve(folder, socketPath)) > MAX_SOCKET_PATH_BYTES) {
     tell(
       '/socket/path',
       `is longer than the ${MAX_SOCKET_PATH_BYTES} bytes that a socket's path may have (as an absolute path)`,
     );
   }
-  const gid = socket.group === undefined ? undefined : findGroup(socket.group);
-  if (socket.group !== undefined && gid === undefined) {
-    tell('/socket/group', 'is no group of this machine (/etc/group); a gid works too');
+  const group = checked.at('/socket/group') as string | number | undefined;
+  const gid = group === undefined ? undefined : findGroup(group);
+  if (group !== undefined && gid === undefined) {
+    tell('/socket/group', 'is no group in /etc/group; groups from elsewhere are named by their gid');
   }
-  if (problems > 0) return undefined;
+  const fits = problems === 0;
+  return {
+    config: fits ? launchConfig(data as RawLaunch, folder, gid) : undefined,
+    secrets: secretsPlace(data, checked, folder),
+  };
+}
+
+function launchConfig(data: RawLaunch, folder: string, gid: number | undefined): LaunchConfig {
+  const { identity, socket, limits = {}, log = {} } = data;
   return {
     identity: Object.freeze({ ...identity }),
-    socket: { path, mode: Number.parseInt(socket.mode ?? '0600', 8), ...(gid !== undefined && { gid }) },
+    socket: {
+      path: resolve(folder, socket.path),
+      mode: Number.parseInt(socket.mode ?? '0600', 8),
+      ...(gid !== undefined && { gid }),
+    },
     limits: {
       backendConcurrency: limits.backend_concurrency ?? DEFAULT_LIMITS.backendConcurrency,
       queue: limits.queue ?? DEFAULT_LIMITS.queue,
@@ -144,12 +165,13 @@ export function checkLaunch(data: unknown, folder: string, report: Report): Laun
   };
 }
 
-export function secretsPlace(data: unknown, folder: string): SecretsPlace | undefined {
-  if (typeof data !== 'object' || data === null) return undefined;
-  const { secrets, secrets_section: section } = data as Record<string, unknown>;
-  if (typeof secrets !== 'string' || secrets === '') return undefined;
+function secretsPlace(data: unknown, checked: Checked, folder: string): SecretsPlace | undefined {
+  const secrets = checked.at('/secrets') as string | undefined;
+  const section = checked.at('/secrets_section') as string | undefined;
+  const hasSection = isMapping(data) && Object.hasOwn(data, 'secrets_section');
+  if (secrets === undefined || (hasSection && section === undefined)) return undefined;
   return {
     file: isAbsolute(secrets) ? secrets : join(folder, secrets),
-    ...(typeof section === 'string' && { section }),
+    ...(section !== undefined && { section }),
   };
 }

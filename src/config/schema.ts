@@ -2,7 +2,7 @@ import { type SchemaOptions, type TSchema, Type } from '@sinclair/typebox';
 import { ValueErrorType, Value } from '@sinclair/typebox/value';
 import { IDENTIFIER_PATTERN } from '../domain/identifier.js';
 import { didYouMean } from './problems.js';
-import { splitPointer } from './yaml_document.js';
+import { childOf, splitPointer } from './pointer.js';
 
 /** The building blocks of both configuration schemas. Every object is closed, and `rule` says in words what is allowed. */
 interface Ruled extends SchemaOptions {
@@ -13,7 +13,7 @@ function text(pattern: string, rule: string, options: SchemaOptions = {}) {
   return Type.String({ ...options, pattern, rule } satisfies Ruled);
 }
 
-const IDENTIFIER_RULE =
+export const IDENTIFIER_RULE =
   'must be a lower-case letter, then lower-case letters, digits and underscores, 128 characters at most';
 
 export function identifier(options: SchemaOptions = {}) {
@@ -32,7 +32,11 @@ export function cleanText(options: SchemaOptions = {}) {
 }
 
 export function absolutePath(options: SchemaOptions = {}) {
-  return text('^/[^\\x00-\\x1f\\x7f-\\x9f]*$', 'must be an absolute path', options);
+  return text(
+    `^/(?:[^\\x00-\\x1f\\x7f-\\x9f]*${CLEAN})?$`,
+    'must be an absolute path, without white space around it and without control characters',
+    options,
+  );
 }
 
 export function wholeNumber(minimum: number, maximum: number, options: SchemaOptions = {}) {
@@ -40,7 +44,10 @@ export function wholeNumber(minimum: number, maximum: number, options: SchemaOpt
 }
 
 export function octalMode(options: SchemaOptions = {}) {
-  return text('^0?[0-7]{3}$', 'must be an octal mode in quotes, as "0600"', options);
+  return text('^0?[0-7]{3}$', 'must be an octal mode in quotes, as "0600"', {
+    ...options,
+    bareNumber: 'must be in quotes, as "0600": a bare number is not read as octal',
+  });
 }
 
 export function oneOf<const T extends readonly string[]>(values: T, options: SchemaOptions = {}) {
@@ -54,33 +61,68 @@ export function closedObject<T extends Record<string, TSchema>>(properties: T, o
   return Type.Object(properties, { ...options, additionalProperties: false });
 }
 
-export type Report = (pointer: string, message: string) => void;
+/** `at` the key: not the value is wrong, but that the key is there. */
+export type Report = (pointer: string, message: string, at?: 'key') => void;
 
-/** Tells every way in which `value`, which stands at `pointer`, does not fit; true when it fits. */
-export function fits(schema: TSchema, value: unknown, pointer: string, report: Report): boolean {
-  const told = new Set<string>();
-  for (const error of Value.Errors(schema, value)) {
-    if (told.has(error.path)) continue; // what is missing is also of the wrong type
-    told.add(error.path);
-    report(pointer + error.path, describe(error.type, error.schema, error.value, error.path));
-  }
-  return told.size === 0;
+export interface Checked {
+  readonly fits: boolean;
+  /** What stands at a pointer below the checked value; undefined where nothing does, or what is wrong. */
+  readonly at: (pointer: string) => unknown;
 }
 
-function describe(type: ValueErrorType, schema: TSchema, value: unknown, pointer: string): string {
-  switch (type) {
-    case ValueErrorType.ObjectRequiredProperty:
-      return 'is missing';
-    case ValueErrorType.ObjectAdditionalProperties: {
-      const known = Object.keys((schema as unknown as { properties: object }).properties);
-      return `is an unknown key${didYouMean(splitPointer(pointer).at(-1) ?? '', known)}`;
+/**
+ * Tells every way in which `value`, which stands at `pointer`, does not fit. What is right of it can be had all the
+ * same, so that the rules beyond the schema find what they can find.
+ */
+export function check(schema: TSchema, value: unknown, pointer: string, report: Report): Checked {
+  const wrong = new Set<string>();
+  for (const error of Value.Errors(schema, value)) {
+    if (wrong.has(error.path)) continue; // what is missing is also of the wrong type
+    wrong.add(error.path);
+    if (error.type === ValueErrorType.ObjectAdditionalProperties) {
+      report(pointer + error.path, unknownKey(error.path, Object.keys(propertiesOf(error.schema))), 'key');
+    } else {
+      report(pointer + error.path, describe(error.type, error.schema, error.value));
     }
+  }
+  return {
+    fits: wrong.size === 0,
+    at: (place) => (wrong.has(place) ? undefined : splitPointer(place).reduce(childOf, value)),
+  };
+}
+
+function describe(type: ValueErrorType, schema: TSchema, value: unknown): string {
+  if (type === ValueErrorType.ObjectRequiredProperty) return `is missing: ${String(schema.description)}`;
+  const rule = ruleBroken(type, schema, value);
+  return value === null ? `is empty: it ${rule}` : rule;
+}
+
+/** What to say of a key that is none of the known ones. */
+export function unknownKey(pointer: string, known: readonly string[]): string {
+  const key = splitPointer(pointer).at(-1) as string;
+  if (key === '<<') return 'is an unknown key: merge keys are not read; write the keys out';
+  return `is an unknown key${didYouMean(key, known) || `; known here: ${known.join(', ')}`}`;
+}
+
+function propertiesOf(schema: TSchema): object {
+  return (schema as unknown as { properties: object }).properties;
+}
+
+function ruleBroken(type: ValueErrorType, schema: TSchema, value: unknown): string {
+  switch (type) {
     case ValueErrorType.Object:
       return 'must be a mapping';
     case ValueErrorType.Array:
       return 'must be a list';
     case ValueErrorType.String:
-      return typeof value === 'number' ? 'must be a string, not a bare number: put it in quotes' : 'must be a string';
+      if (typeof value === 'number') {
+        return 'bareNumber' in schema
+          ? String(schema['bareNumber'])
+          : 'must be a string, not a bare number: put it in quotes';
+      }
+      return typeof value === 'boolean'
+        ? 'must be a string, not a bare true or false: put it in quotes'
+        : 'must be a string';
     case ValueErrorType.Union: {
       if ('rule' in schema) return String(schema['rule']);
       const values = (schema as unknown as { anyOf: { const: string }[] }).anyOf.map((option) => option.const);
@@ -89,8 +131,10 @@ function describe(type: ValueErrorType, schema: TSchema, value: unknown, pointer
     }
     case ValueErrorType.Integer:
     case ValueErrorType.IntegerMinimum:
-    case ValueErrorType.IntegerMaximum:
-      return `must be a whole number from ${String(schema['minimum'])} to ${String(schema['maximum'])}`;
+    case ValueErrorType.IntegerMaximum: {
+      const quoted = typeof value === 'string' ? ', not in quotes' : '';
+      return `must be a whole number from ${String(schema['minimum'])} to ${String(schema['maximum'])}${quoted}`;
+    }
     default:
       return (schema as unknown as Ruled).rule;
   }

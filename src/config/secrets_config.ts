@@ -1,16 +1,28 @@
+import type { TProperties } from '@sinclair/typebox';
+import type { BackendKind } from '../backends/backend.js';
 import { BACKENDS } from '../backends/table.js';
 import { isIdentifier } from '../domain/identifier.js';
 import { Registry } from '../domain/registry.js';
 import type { SecretPolicy, SecretRef, SecretStore } from '../domain/secrets.js';
 import { displayPath } from './display_path.js';
 import { didYouMean } from './problems.js';
-import { cleanText, closedObject, fits, identifier, oneOf, type Report, type Static, Type } from './schema.js';
-import { escapePointer } from './yaml_document.js';
+import { childOf, escapePointer, isMapping, splitPointer } from './pointer.js';
+import {
+  check,
+  cleanText,
+  closedObject,
+  identifier,
+  IDENTIFIER_RULE,
+  oneOf,
+  type Report,
+  Type,
+  unknownKey,
+} from './schema.js';
 
 const refSchema = closedObject({
-  store: identifier({ description: 'name of a store' }),
+  store: identifier({ description: 'the name of a store' }),
   path: cleanText({ description: "where the entry is, relative to the store's root" }),
-  policy: identifier({ description: 'name of a policy' }),
+  policy: identifier({ description: 'the name of a policy' }),
   field: Type.Optional(cleanText({ description: 'a key of the entry; "password" is its first line' })),
 });
 
@@ -20,13 +32,22 @@ const policySchema = closedObject({
 
 const backendSchema = oneOf([...BACKENDS.keys()], { description: 'where the values live' });
 
-/** A store has `backend`, `root` and the further keys of its backend only. */
-function storeSchema(backend: string) {
+/**
+ * A store has `backend`, `root` and the further keys of its backend only. Of an unknown backend nothing more can be
+ * said than that a key is none of any backend's.
+ */
+function storeSchema(backend: string | undefined) {
+  const kind = backend === undefined ? undefined : BACKENDS.get(backend);
   return closedObject({
     backend: backendSchema,
     root: cleanText({ description: 'what every path of this store begins with' }),
-    ...BACKENDS.get(backend)?.storeKeys,
+    ...(kind === undefined ? keysOfAnyBackend() : kind.storeKeys),
   });
+}
+
+function keysOfAnyBackend(): TProperties {
+  const keys = [...BACKENDS.values()].flatMap(({ storeKeys }) => Object.keys(storeKeys));
+  return Object.fromEntries(keys.map((key) => [key, Type.Optional(Type.Any())]));
 }
 
 export const SECTIONS = ['stores', 'refs', 'policies'] as const;
@@ -40,21 +61,22 @@ export interface Registries {
   readonly policies: Registry<SecretPolicy>;
 }
 
-/** Registries that hold to the rules. A program can build others by hand. */
-const CHECKED = new WeakSet<Registries>();
-
-/** The same rules for registries that a program has built. */
+/** The same rules for registries, as a program can build them by hand. */
 export function checkRegistries(registries: Registries, report: (path: string, message: string) => void): void {
-  if (CHECKED.has(registries)) return;
   const { stores, refs, policies } = registries;
   const data = {
-    stores: byName(stores, ({ backend, root, options }) => ({ backend, root, ...options })),
-    refs: byName(refs, ({ store, path, policy, field }) => dropUndefined({ store, path, policy, field })),
+    stores: byName(stores, ({ backend, root, options }) => ({ ...options, backend, root })),
+    refs: byName(refs, ({ store, path, policy, field }) => ({ store, path, policy, field })),
     policies: byName(policies, ({ allowedPrincipals }) => ({ allowed_principals: allowedPrincipals })),
   };
   checkSecrets(data, '', (pointer, message) => {
-    report(displayPath(data, pointer), message);
+    report(secretsPath(data, pointer), message);
   });
+}
+
+/** The key path of a problem with the sections, which stand at `base` of `data`. */
+export function secretsPath(data: unknown, pointer: string, base = ''): string {
+  return displayPath(data, pointer, splitPointer(base).length + 2);
 }
 
 function byName<T extends { readonly name: string }>(items: Registry<T>, toData: (item: T) => object): object {
@@ -63,136 +85,161 @@ function byName<T extends { readonly name: string }>(items: Registry<T>, toData:
   return map;
 }
 
-type RawStore = { readonly backend: string; readonly root: string } & Readonly<Record<string, unknown>>;
-type RawRef = Static<typeof refSchema>;
-type RawPolicy = Static<typeof policySchema>;
-
 /**
  * Checks the three sections, which stand at `base` of their document, and tells every problem. Undefined when there
  * is one. Messages never quote a `root` or a `path`.
  */
 export function checkSecrets(data: unknown, base: string, report: Report): Registries | undefined {
   let problems = 0;
-  const tell: Report = (pointer, message) => {
+  const tell: Report = (pointer, message, at) => {
     problems += 1;
-    report(pointer, message);
+    report(pointer, message, at);
   };
 
   if (!isMapping(data)) {
-    tell(base, 'must be a mapping with the sections stores, refs and policies');
+    tell(base, `${data === null ? 'is empty: it ' : ''}must be a mapping with the sections ${SECTIONS.join(', ')}`);
     return undefined;
   }
   for (const key of Object.keys(data)) {
-    if (!(SECTIONS as readonly string[]).includes(key)) {
-      tell(`${base}/${escapePointer(key)}`, `is an unknown key${didYouMean(key, SECTIONS)}`);
-    }
+    const pointer = `${base}/${escapePointer(key)}`;
+    if (!(SECTIONS as readonly string[]).includes(key)) tell(pointer, unknownKey(pointer, SECTIONS), 'key');
   }
-  const sections = { stores: entries('stores'), refs: entries('refs'), policies: entries('policies') };
+  const sections = {
+    stores: entriesOf(data, 'stores', base, tell),
+    refs: entriesOf(data, 'refs', base, tell),
+    policies: entriesOf(data, 'policies', base, tell),
+  };
 
-  const stores: SecretStore[] = [];
-  for (const { name, value, pointer } of sections.stores) {
-    const store = checkStore(name, value, pointer, tell);
-    if (store !== undefined) stores.push(store);
-  }
-  const policies: SecretPolicy[] = [];
-  for (const { name, value, pointer } of sections.policies) {
-    if (!fits(policySchema, value, pointer, tell)) continue;
-    const { allowed_principals: principals } = value as RawPolicy;
-    for (const [index, principal] of principals.entries()) {
-      const first = principals.indexOf(principal);
-      if (first < index) tell(`${pointer}/allowed_principals/${index}`, `is the same principal as [${first}]`);
-    }
-    policies.push({ name, allowedPrincipals: Object.freeze([...principals]) });
-  }
-
-  const storeNames = new Set(sections.stores.map(({ name }) => name));
-  const policyNames = new Set(sections.policies.map(({ name }) => name));
-  const storesByName = new Map(stores.map((store) => [store.name, store]));
-  const refs: SecretRef[] = [];
-  for (const { name, value, pointer } of sections.refs) {
-    if (!fits(refSchema, value, pointer, tell)) continue;
-    const { store, path, policy, field } = value as RawRef;
-    if (!storeNames.has(store)) tell(`${pointer}/store`, `"${store}" is no store${didYouMean(store, storeNames)}`);
-    if (!policyNames.has(policy))
-      tell(`${pointer}/policy`, `"${policy}" is no policy${didYouMean(policy, policyNames)}`);
-    checkPath(path, `${pointer}/path`, tell);
-    if (field?.isWellFormed() === false) tell(`${pointer}/field`, ILL_FORMED);
-    const backend = storesByName.get(store)?.backend;
-    const kind = backend === undefined ? undefined : BACKENDS.get(backend);
-    const wrong = kind?.checkPath(path) ?? null;
-    if (wrong !== null) tell(`${pointer}/path`, wrong);
-    if (field !== undefined && kind?.fields === false) {
-      tell(`${pointer}/field`, `is not for a store of backend ${String(backend)}: its entries have no fields`);
-    }
-    refs.push({ name, store, path, policy, ...(field !== undefined && { field }) });
-  }
+  const stores = (sections.stores ?? []).flatMap((entry) => checkStore(entry, tell) ?? []);
+  const policies = (sections.policies ?? []).flatMap((entry) => checkPolicy(entry, tell) ?? []);
+  const names = { backends: sections.stores && backendsByStore(sections.stores), policies: namesOf(sections.policies) };
+  const refs = (sections.refs ?? []).flatMap((entry) => checkRef(entry, names, tell) ?? []);
 
   if (problems > 0) return undefined;
-  const registries = { stores: new Registry(stores), refs: new Registry(refs), policies: new Registry(policies) };
-  CHECKED.add(registries);
-  return registries;
-
-  function entries(section: (typeof SECTIONS)[number]): { name: string; value: unknown; pointer: string }[] {
-    const at = `${base}/${section}`;
-    const value = Object.hasOwn(data as object, section) ? (data as Record<string, unknown>)[section] : undefined;
-    if (value === undefined) {
-      tell(at, 'is missing');
-      return [];
-    }
-    if (!isMapping(value)) {
-      tell(at, 'must be a mapping; write {} where there is nothing');
-      return [];
-    }
-    return Object.keys(value).flatMap((name) => {
-      const pointer = `${at}/${escapePointer(name)}`;
-      if (isIdentifier(name)) return [{ name, value: value[name], pointer }];
-      tell(
-        pointer,
-        'is no name: a lower-case letter, then lower-case letters, digits and underscores, 128 characters at most',
-      );
-      return [];
-    });
-  }
+  return Object.freeze({ stores: new Registry(stores), refs: new Registry(refs), policies: new Registry(policies) });
 }
 
-const ILL_FORMED = 'is not well-formed Unicode';
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+interface Entry {
+  readonly name: string;
+  readonly value: unknown;
+  readonly pointer: string;
 }
 
-function checkStore(name: string, value: unknown, pointer: string, tell: Report): SecretStore | undefined {
-  const backend = isMapping(value) ? value['backend'] : undefined;
-  const kind = typeof backend === 'string' ? BACKENDS.get(backend) : undefined;
-  if (kind === undefined && isMapping(value)) {
-    // Which further keys are right depends on the backend, so without it only these two can be judged.
-    const known = { backend, root: value['root'] };
-    fits(storeSchema(''), dropUndefined(known), pointer, tell);
+/** Undefined where there is no such section to look into. */
+function entriesOf(
+  data: object,
+  section: (typeof SECTIONS)[number],
+  base: string,
+  tell: Report,
+): readonly Entry[] | undefined {
+  const at = `${base}/${section}`;
+  const value = childOf(data, section);
+  if (value === undefined) {
+    tell(at, 'is missing; write {} where there is nothing');
     return undefined;
   }
-  if (!fits(storeSchema(String(backend)), value, pointer, tell)) return undefined;
-  const { backend: named, root, ...options } = value as RawStore;
-  const inner = root.replace(/^\/+|\/+$/g, '');
-  const wrong = root.isWellFormed() ? (segmentProblem(inner) ?? kind?.checkRoot(root) ?? null) : ILL_FORMED;
-  if (wrong !== null) tell(`${pointer}/root`, wrong);
-  return { name, backend: named, root, options: Object.freeze({ ...options }) };
-}
-
-function dropUndefined(value: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined));
-}
-
-function checkPath(path: string, pointer: string, tell: Report): void {
-  if (!path.isWellFormed()) tell(pointer, ILL_FORMED);
-  else if (path.startsWith('/')) tell(pointer, 'must be relative: it begins with "/"');
-  else {
-    const wrong = segmentProblem(path);
-    if (wrong !== null) tell(pointer, wrong);
+  if (!isMapping(value)) {
+    tell(at, 'must be a mapping; write {} where there is nothing');
+    return undefined;
   }
+  return Object.entries(value).flatMap(([name, item]) => {
+    const pointer = `${at}/${escapePointer(name)}`;
+    if (isIdentifier(name)) return [{ name, value: item, pointer }];
+    tell(pointer, `is no name: it ${IDENTIFIER_RULE}`, 'key');
+    return [];
+  });
 }
 
-function segmentProblem(path: string): string | null {
-  return path.split('/').some((segment) => ['', '.', '..'].includes(segment))
-    ? 'must not have an empty, "." or ".." segment'
-    : null;
+/** What refs may name; undefined where that section is missing, so that only this is told. */
+interface Names {
+  /** With the backend of each store, where that is known. */
+  readonly backends: ReadonlyMap<string, string | undefined> | undefined;
+  readonly policies: ReadonlySet<string> | undefined;
+}
+
+function namesOf(entries: readonly Entry[] | undefined): ReadonlySet<string> | undefined {
+  return entries && new Set(entries.map(({ name }) => name));
+}
+
+function backendsByStore(stores: readonly Entry[]): Names['backends'] {
+  return new Map(stores.map(({ name, value }) => [name, backendOf(value)]));
+}
+
+function backendOf(store: unknown): string | undefined {
+  const backend = childOf(store, 'backend');
+  return typeof backend === 'string' && BACKENDS.has(backend) ? backend : undefined;
+}
+
+function checkStore({ name, value, pointer }: Entry, tell: Report): SecretStore | undefined {
+  const backend = backendOf(value);
+  const checked = check(storeSchema(backend), value, pointer, tell);
+  const root = checked.at('/root') as string | undefined;
+  if (backend === undefined || root === undefined) return undefined;
+  for (const wrong of rootProblems(root, BACKENDS.get(backend))) tell(`${pointer}/root`, wrong);
+  if (!checked.fits) return undefined;
+  const options = Object.entries(value as object).filter(([key]) => key !== 'backend' && key !== 'root');
+  return { name, backend, root, options: Object.freeze(Object.fromEntries(options)) };
+}
+
+function checkPolicy({ name, value, pointer }: Entry, tell: Report): SecretPolicy | undefined {
+  const checked = check(policySchema, value, pointer, tell);
+  const principals = (checked.at('/allowed_principals') ?? []) as string[];
+  const seen = new Map<string, number>();
+  for (const [index, principal] of principals.entries()) {
+    const at = `/allowed_principals/${index}`;
+    if (checked.at(at) === undefined) continue;
+    const first = seen.get(principal);
+    if (first === undefined) seen.set(principal, index);
+    else tell(pointer + at, `is the same principal as [${first}]`);
+  }
+  return checked.fits ? { name, allowedPrincipals: Object.freeze([...principals]) } : undefined;
+}
+
+function checkRef({ name, value, pointer }: Entry, names: Names, tell: Report): SecretRef | undefined {
+  const checked = check(refSchema, value, pointer, tell);
+  const [store, path, policy, field] = ['/store', '/path', '/policy', '/field'].map(checked.at) as Texts;
+
+  const backend = store === undefined ? undefined : names.backends?.get(store);
+  const kind = backend === undefined ? undefined : BACKENDS.get(backend);
+  if (store !== undefined && names.backends?.has(store) === false) {
+    tell(`${pointer}/store`, `"${store}" is no store${didYouMean(store, names.backends.keys())}`);
+  }
+  for (const wrong of path === undefined ? [] : pathProblems(path, kind)) tell(`${pointer}/path`, wrong);
+  if (policy !== undefined && names.policies?.has(policy) === false) {
+    tell(`${pointer}/policy`, `"${policy}" is no policy${didYouMean(policy, names.policies)}`);
+  }
+  if (field?.isWellFormed() === false) tell(`${pointer}/field`, ILL_FORMED);
+  if (field !== undefined && kind?.fields === false) {
+    tell(`${pointer}/field`, `is not for a store of backend ${String(backend)}: its entries have no fields`);
+  }
+  return checked.fits ? ({ name, store, path, policy, ...(field !== undefined && { field }) } as SecretRef) : undefined;
+}
+
+type Texts = (string | undefined)[];
+
+const ILL_FORMED = 'is not well-formed Unicode';
+const BAD_SEGMENT = 'must not have an empty, "." or ".." segment';
+
+/** Leading and trailing slashes of a root are allowed. */
+function rootProblems(root: string, kind: BackendKind | undefined): string[] {
+  const inner = root.replace(/^\/+|\/+$/g, '');
+  return found(!root.isWellFormed() && ILL_FORMED, hasBadSegment(inner) && BAD_SEGMENT, kind?.checkRoot(root));
+}
+
+function pathProblems(path: string, kind: BackendKind | undefined): string[] {
+  const absolute = path.startsWith('/');
+  return found(
+    !path.isWellFormed() && ILL_FORMED,
+    absolute && 'must be relative: it begins with "/"',
+    !absolute && hasBadSegment(path) && BAD_SEGMENT,
+    kind?.checkPath(path),
+  );
+}
+
+function found(...problems: readonly (string | false | null | undefined)[]): string[] {
+  return problems.filter((problem) => typeof problem === 'string');
+}
+
+function hasBadSegment(path: string): boolean {
+  return path.split('/').some((segment) => segment === '' || segment === '.' || segment === '..');
 }

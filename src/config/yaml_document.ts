@@ -1,9 +1,10 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
-import type { Alias, Document, Node, Pair } from 'yaml';
+import { isAlias, isMap, isScalar, LineCounter, visit } from 'yaml';
+import type { Alias, Document, Node, Pair, Range } from 'yaml';
+import { MAX_YAML_DEPTH, readYamlDocuments } from './bounded_yaml.js';
+import { escapePointer } from './pointer.js';
 
 /** How many nodes aliases may stand for, all together: enough for shared lists, too few for an alias bomb. */
 const MAX_ALIASED_NODES = 100_000;
-const MAX_DEPTH = 100;
 
 export interface Place {
   readonly line: number;
@@ -21,101 +22,133 @@ export interface YamlDocument {
   /** Plain data: null-prototype objects, arrays and scalars; undefined when the text is no single YAML document. */
   readonly data: unknown;
   readonly problems: readonly YamlProblem[];
-  /** A scalar's place is its own, a mapping's or list's that of its key; what is absent stands at its parent's place. */
-  placeOf(pointer: string): Place;
+  /**
+   * A scalar's place is its own, a mapping's or list's that of its key; what is absent stands at its parent's place.
+   * `at` the key it is always that of the key.
+   */
+  readonly placeOf: (pointer: string, at?: 'key') => Place;
+  /** Whether the value at this place is undefined in `data` because of one of the problems, not because it is absent. */
+  readonly isUnread: (pointer: string) => boolean;
 }
 
+const TOO_DEEP = `is nested too deeply; ${MAX_YAML_DEPTH} levels are allowed`;
+const TOO_MUCH = 'is too much, with all that aliases (*) stand for; write it out';
+const BAD_TAG = 'has a tag (!) that is unknown or does not fit; remove it, or put the value in quotes';
+
+/** What the reader's error codes mean to somebody who has the line before him. */
+const SYNTAX: Readonly<Record<string, string>> = {
+  BAD_DIRECTIVE: 'a line that begins with "%" is not understood; remove it',
+  BAD_DQ_ESCAPE: 'an unknown escape in double quotes; write \\\\ for a backslash, or use single quotes',
+  BAD_INDENT: 'wrong indentation, or a "]" or "}" is missing before',
+  BAD_SCALAR_START: 'a value that begins with this character must be in quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'a value that holds ": " must be in quotes',
+  BLOCK_IN_FLOW: 'an indented mapping or list cannot stand within [ ] or { }',
+  MISSING_CHAR: 'something is missing: the ": " after a key, a closing quote or bracket, a comma or a space',
+  MULTILINE_IMPLICIT_KEY: 'a key goes on over several lines; the ": " after it may be missing',
+  TAB_AS_INDENT: 'a tab in the indentation; use spaces',
+  TAG_RESOLVE_FAILED: 'an unknown tag (!); remove it, or put the value in quotes',
+  UNEXPECTED_TOKEN: 'something that cannot stand here',
+};
+
+/** Which kind of value a tag may stand before. */
+const TAGGED: ReadonlyMap<string, string> = new Map([
+  ['!', 'string'],
+  ['tag:yaml.org,2002:str', 'string'],
+  ['tag:yaml.org,2002:int', 'number'],
+  ['tag:yaml.org,2002:float', 'number'],
+  ['tag:yaml.org,2002:bool', 'boolean'],
+  ['tag:yaml.org,2002:null', 'null'],
+  ['tag:yaml.org,2002:map', 'map'],
+  ['tag:yaml.org,2002:seq', 'seq'],
+]);
+
 /**
- * Reads one YAML 1.2 document (core schema). With `section` only that key of the root mapping is read strictly, as the
- * rest of the file belongs to others. Messages hold no text of the file: it may be a path.
+ * Reads one YAML 1.2 document (core schema). With `section` only that key of the root mapping is read, as the rest of
+ * the file belongs to others: of other keys there is only the name. Messages hold no text of the file: it may be a path.
  */
 export function parseYaml(text: string, section?: string): YamlDocument {
   const lines = new LineCounter();
   const places = new Map<string, Place>();
+  const keyPlaces = new Map<string, Place>();
+  const unread = new Set<string>();
   const problems: YamlProblem[] = [];
+  const result = { problems, placeOf, isUnread: (pointer: string) => unread.has(pointer) };
 
   function placeAt(offset: number): Place {
     const { line, col } = lines.linePos(offset);
-    return { line: Math.max(line, 1), column: Math.max(col, 1) };
+    return { line, column: col };
   }
 
-  function placeOf(pointer: string): Place {
-    let at = pointer;
-    for (;;) {
-      const place = places.get(at);
-      if (place !== undefined) return place;
-      if (at === '') return { line: 1, column: 1 };
-      at = at.slice(0, at.lastIndexOf('/'));
-    }
+  function placeOf(pointer: string, at?: 'key'): Place {
+    const place = (at === 'key' ? keyPlaces : places).get(pointer);
+    if (place !== undefined) return place;
+    return pointer === '' ? { line: 1, column: 1 } : placeOf(pointer.slice(0, pointer.lastIndexOf('/')));
   }
 
   function syntaxProblem(offset: number, message: string): void {
     problems.push({ pointer: '', place: placeAt(offset), message });
   }
 
-  let document: Document.Parsed;
-  try {
-    document = parseDocument(text, {
-      version: '1.2',
-      schema: 'core',
-      merge: false,
-      uniqueKeys: false, // found below, where the key path is known
-      prettyErrors: false, // a pretty error quotes the file
-      logLevel: 'silent',
-      lineCounter: lines,
-    });
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    syntaxProblem(0, 'is nested too deeply');
-    return { data: undefined, problems, placeOf };
+  const read = readYamlDocuments(text, lines);
+  if ('tooDeepAt' in read) {
+    syntaxProblem(read.tooDeepAt, TOO_DEEP);
+    return { ...result, data: undefined };
   }
-
-  for (const error of [...document.errors, ...document.warnings]) {
-    syntaxProblem(error.pos[0], `is not valid YAML: ${error.code.toLowerCase().replaceAll('_', ' ')}`);
+  const [document, second] = read.documents as [Document.Parsed, Document.Parsed?];
+  // Of what the reader only warns of, tags are told where the value is read, as only then its key path is known; the
+  // rest (a "]" as far left as its key) is common and clear.
+  const errors = [...document.errors, ...document.warnings.filter(({ code }) => code === 'BAD_DIRECTIVE')];
+  for (const { code, pos } of errors) {
+    syntaxProblem(pos[0], `is not valid YAML: ${SYNTAX[code] ?? code.toLowerCase().replaceAll('_', ' ')}`);
   }
-  if (document.directives.yaml.version !== '1.2') syntaxProblem(0, 'must be YAML 1.2: remove the %YAML directive');
-  if (problems.length > 0) return { data: undefined, problems, placeOf };
+  if (second !== undefined) {
+    syntaxProblem(second.range[0], 'begins a second YAML document; a file has one: remove the "---"');
+  }
+  if (document.directives.yaml.version !== '1.2') syntaxProblem(0, 'must be YAML 1.2; remove the %YAML line');
+  if (problems.length > 0) return { ...result, data: undefined };
 
   const targets = aliasTargets(document);
   const open = new Set<Node>();
   let aliased = 0;
+  let tooMuchIsTold = false;
 
-  function problem(pointer: string, node: Node | null, message: string): void {
-    problems.push({ pointer, place: node?.range ? placeAt(node.range[0]) : placeOf(pointer), message });
+  /** What is parsed has a range. */
+  function placeOfNode(node: Node): Place {
+    return placeAt((node.range as Range)[0]);
   }
 
-  function read(node: Node | null, pointer: string, key: Node | null, depth: number, inAlias: boolean): unknown {
-    if (node?.range) {
-      const shown = isScalar(node) || isAlias(node) ? node : (key ?? node);
-      if (shown.range) places.set(pointer, placeAt(shown.range[0]));
-    }
-    if (inAlias && ++aliased > MAX_ALIASED_NODES) {
-      if (aliased === MAX_ALIASED_NODES + 1) problem(pointer, node, 'aliases stand for too much: write it out');
+  function problem(pointer: string, node: Node, message: string): void {
+    problems.push({ pointer, place: placeOfNode(node), message });
+  }
+
+  /** Why this node has no value, or null. */
+  function obstacle(node: Node, depth: number): string | null {
+    if (depth > MAX_YAML_DEPTH) return TOO_DEEP;
+    if (!isAlias(node)) return null;
+    const target = targets.get(node);
+    if (target === undefined) return 'is an alias (*) without an anchor (&) before it';
+    return open.has(target) ? 'is an alias (*) of something that contains it' : null;
+  }
+
+  function readNode(node: Node, pointer: string, shown: Node, depth: number, inAlias: boolean): unknown {
+    places.set(pointer, placeOfNode(shown));
+    if (inAlias) aliased += 1;
+    const why = inAlias && aliased > MAX_ALIASED_NODES ? TOO_MUCH : obstacle(node, depth);
+    if (why !== null) {
+      // Told once: all that aliases stand for after this is too much.
+      if (why !== TOO_MUCH || !tooMuchIsTold) problem(pointer, node, why);
+      tooMuchIsTold ||= why === TOO_MUCH;
+      unread.add(pointer);
       return undefined;
     }
-    if (depth > MAX_DEPTH) {
-      problem(pointer, node, 'is nested too deeply');
-      return undefined;
-    }
-    if (isAlias(node)) {
-      const target = targets.get(node);
-      if (target === undefined || open.has(target)) {
-        problem(pointer, node, 'is an alias of something that contains it');
-        return undefined;
-      }
-      const place = placeOf(pointer);
-      const value = read(target, pointer, null, depth + 1, true);
-      places.set(pointer, place);
-      return value;
-    }
-    if (node === null || isScalar(node)) return node === null ? null : node.value;
+    if (isAlias(node)) return readNode(targets.get(node) as Node, pointer, shown, depth + 1, true);
+    if (!hasFittingTag(node)) problem(pointer, node, BAD_TAG);
+    if (isScalar(node)) return node.value;
 
     open.add(node);
     const value = isMap(node)
       ? readMap(node.items as Pair<Node, Node | null>[], pointer, depth, inAlias)
-      : isSeq(node)
-        ? node.items.map((item, index) => read(item as Node, `${pointer}/${index}`, null, depth + 1, inAlias))
-        : undefined;
+      : (node.items as Node[]).map((item, index) => readNode(item, `${pointer}/${index}`, item, depth + 1, inAlias));
     open.delete(node);
     return value;
   }
@@ -127,23 +160,50 @@ export function parseYaml(text: string, section?: string): YamlDocument {
     inAlias: boolean,
   ): object {
     const map = Object.create(null) as Record<string, unknown>;
-    for (const pair of pairs) {
-      const key = isScalar(pair.key) ? pair.key.value : undefined;
-      const skipped = section !== undefined && pointer === '' && key !== section;
-      if (typeof key !== 'string') {
-        if (!skipped) problem(pointer, pair.key, 'has a key that is not a string: put it in quotes');
+    const keys = new Map<string, Node>();
+    for (const { key, value } of pairs) {
+      const name = isScalar(key) && hasFittingTag(key) ? key.value : undefined;
+      if (section !== undefined && pointer === '' && name !== section) {
+        if (typeof name === 'string') map[name] = undefined;
         continue;
       }
-      const at = `${pointer}/${escapePointer(key)}`;
-      if (key in map) problem(at, pair.key, 'is there twice');
-      else if (skipped) map[key] = undefined;
-      else map[key] = read(pair.value, at, pair.key, depth + 1, inAlias);
+      if (typeof name !== 'string') {
+        problem(pointer, key, 'has a key that is no string; put it in quotes');
+        continue;
+      }
+      const at = `${pointer}/${escapePointer(name)}`;
+      const first = keys.get(name);
+      if (first !== undefined) {
+        problem(at, key, `is there twice, first in line ${placeOfNode(first).line}`);
+        continue;
+      }
+      keys.set(name, key);
+      keyPlaces.set(at, placeOfNode(key));
+      const shown = shownNode(key, value);
+      if (value === null) {
+        places.set(at, placeOfNode(shown));
+        map[name] = null;
+      } else {
+        map[name] = readNode(value, at, shown, depth + 1, inAlias);
+      }
     }
     return map;
   }
 
-  const data = read(document.contents, '', null, 0, false);
-  return { data, problems, placeOf };
+  const { contents } = document;
+  return { ...result, data: contents === null ? null : readNode(contents, '', contents, 0, false) };
+}
+
+function hasFittingTag(node: Node): boolean {
+  if (isAlias(node) || node.tag === undefined) return true;
+  const kind = isMap(node) ? 'map' : isScalar(node) ? (node.value === null ? 'null' : typeof node.value) : 'seq';
+  return TAGGED.get(node.tag) === kind;
+}
+
+/** A scalar or an alias is shown where it stands, all else where its key does. */
+function shownNode(key: Node, value: Node | null): Node {
+  const isThere = value?.range && value.range[1] > value.range[0];
+  return isThere && (isScalar(value) || isAlias(value)) ? value : key;
 }
 
 /** Each alias with the node it stands for: the last one before it with that anchor. */
@@ -161,15 +221,4 @@ function aliasTargets(document: Document.Parsed): ReadonlyMap<Alias, Node> {
     },
   });
   return targets;
-}
-
-export function escapePointer(key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1');
-}
-
-export function splitPointer(pointer: string): string[] {
-  return pointer
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 }

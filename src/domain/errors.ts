@@ -89,23 +89,22 @@ const REASONS = {
   agent_unreachable: 'the gpg-agent of the daemon user cannot be reached: start it, or allow gpg to start it',
   binary_missing: 'the program is not there: install it, or name it with "binary"',
   cannot_start: 'the program cannot be started or reports a broken set-up: run it by hand as the daemon user',
-  cancelled: 'everybody who asked had left',
-  decrypt_failed: 'the entry cannot be decrypted: it may be damaged',
-  empty_value: 'the entry is empty',
+  decrypt_failed: 'the entry cannot be decrypted and may be damaged: write it anew',
+  empty_value: 'the entry is empty: write a value into it',
   entry_missing: 'the store has no such entry: compare "root" and "path" with the store',
   field_missing: 'the entry has no such field: compare "field" with the keys of the entry',
-  field_not_text: 'the field is not plain text',
+  field_not_text: 'the field is not plain text but a list, a mapping or an alias: name another',
   key_locked:
     'the key needs a passphrase that nobody can type: unlock it for the daemon user, or use a key without one',
   key_missing:
     'the secret key is not in the keyring of the daemon user: import it, or encrypt the entry to a key that is',
-  killed_by_signal: 'the program was ended by a signal',
+  killed_by_signal: 'the program was ended by a signal: look for its reason in the system log',
   not_initialised: 'the store is not initialised for the daemon user: run the set-up as that user',
   other_program: 'another program of that name was found (Debian packages one): name the right one with "binary"',
   program_too_old: 'the program is older than the oldest supported version: update it',
-  timeout: 'the backend did not answer within backend_timeout_ms',
+  timeout: 'the backend did not answer within backend_timeout_ms: see what it waits for, or allow it more',
   unexpected_answer: 'the backend ended in a way that is not known: run it by hand as the daemon user',
-  value_too_large: 'the value is larger than max_value_bytes',
+  value_too_large: 'the value is larger than max_value_bytes: correct the entry, or allow more',
 } as const satisfies Record<string, string>;
 
 export type Reason = keyof typeof REASONS;

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { METHODS, ServerResponse } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { fastify, type FastifyRequest } from 'fastify';
+import { fastify } from 'fastify';
 import type { Logger } from 'pino';
 import type { SecretsApi } from '../api.js';
 import type { RuntimeIdentity } from '../domain/identity.js';
 import type { Audit } from '../log/audit.js';
+import { kindOf } from '../log/logger.js';
+import { createExchanges, type Exchanges } from './exchanges.js';
 import { refuseParserError } from './parser_error.js';
 import { sendProblem } from './problem.js';
 import { isWellBehaved } from './request_rules.js';
@@ -34,6 +36,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     serving: Serving;
     startedAt: number;
+    /** Aborted when the answer has been sent, or can no longer be as the caller has left. */
+    over: AbortSignal;
   }
   interface FastifyContextConfig {
     /** Answered whatever the load, and whatever the request carries. */
@@ -50,10 +54,10 @@ export type App = ReturnType<typeof createFastify>;
 export interface BuiltApp {
   readonly app: App;
   /** From now on requests get `shutting_down`; resolves when those that came before are answered. */
-  drain(): Promise<void>;
+  readonly drain: () => Promise<void>;
 }
 
-function createFastify() {
+function createFastify(exchanges: Exchanges) {
   return fastify({
     logger: false,
     genReqId: () => randomUUID(),
@@ -62,23 +66,29 @@ function createFastify() {
     return503OnClosing: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1_000 },
-    // The whole URL fits, so that the name's own rule is what refuses a long one.
-    routerOptions: { maxParamLength: 65_536 },
-    // A name counts as it stands in the URL: what the router would decode or cut off is escaped before it looks.
-    rewriteUrl: (request) => (request.url ?? '').replaceAll('%', '%25').replaceAll('#', '%23'),
+    // The name's own rule is what refuses a long one.
+    routerOptions: { maxParamLength: Number.MAX_SAFE_INTEGER },
+    rewriteUrl: ({ url = '' }) => routerTarget(url),
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false } },
-    clientErrorHandler: refuseParserError,
-    frameworkErrors: (_error, _request, reply) => {
-      void sendProblem(reply, 'internal_error');
+    clientErrorHandler: (error, socket) => {
+      refuseParserError(error, socket, exchanges);
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
 }
 
+/**
+ * What the router looks at. A name counts as it stands in the URL, so what the router would decode or cut off is
+ * escaped; a target that is no path (`*`, `host:port`) becomes one that no route has.
+ */
+function routerTarget(target: string): string {
+  const path = target.replace(/^https?:\/\/[^/?#]+(?=\/)/i, '');
+  return (path.startsWith('/') ? path : `//${path}`).replaceAll('%', '%25').replaceAll('#', '%23');
+}
+
 /** The routes and their rules, without a socket. */
 export function buildApp({ serving, audit, log }: AppParts): BuiltApp {
-  const app = createFastify();
-  const inFlight = new Set<FastifyRequest>();
-  let draining: (() => void) | undefined;
+  const exchanges = createExchanges();
+  const app = createFastify(exchanges);
   let stopping = false;
 
   for (const method of METHODS) {
@@ -86,16 +96,13 @@ export function buildApp({ serving, audit, log }: AppParts): BuiltApp {
   }
   app.decorateRequest('serving');
   app.decorateRequest('startedAt', 0);
+  app.decorateRequest('over');
 
   app.addHook('onRequest', async (request, reply) => {
     request.startedAt = performance.now();
-    request.serving = serving();
+    request.over = exchanges.begin(request.raw, reply.raw);
     void reply.header('Cache-Control', 'no-store').header('X-Request-Id', request.id);
-    inFlight.add(request);
-    reply.raw.once('close', () => {
-      inFlight.delete(request);
-      if (inFlight.size === 0) draining?.();
-    });
+    request.serving = serving();
 
     const { config } = request.routeOptions;
     if (request.is404) return sendProblem(reply, 'not_found');
@@ -108,8 +115,7 @@ export function buildApp({ serving, audit, log }: AppParts): BuiltApp {
 
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, 'not_found'));
   app.setErrorHandler((error, request, reply) => {
-    // The message may hold anything: only the kind of error is told.
-    log.error({ event: 'defect', request_id: request.id, error: error instanceof Error ? error.name : typeof error });
+    log.error({ event: 'defect', request_id: request.id, error: kindOf(error) });
     return sendProblem(reply, 'internal_error');
   });
 
@@ -133,23 +139,30 @@ export function buildApp({ serving, audit, log }: AppParts): BuiltApp {
     });
   }
 
-  // Node gives CONNECT to nobody by default and drops the connection.
-  app.server.on('connect', (request, socket) => {
-    const response = new ServerResponse(request);
-    response.shouldKeepAlive = false;
-    response.assignSocket(socket as never);
-    response.once('finish', () => socket.end());
-    app.routing(request, response);
+  // Headers beyond the number that Node keeps by default would escape the rules; their block is bounded anyway.
+  app.server.maxHeadersCount = 0;
+  // By default Node keeps the connection open, leaves out Cache-Control, and gives CONNECT to nobody.
+  app.server.on('checkExpectation', (_request, response) => {
+    response.writeHead(417, { 'Cache-Control': 'no-store', 'Content-Length': 0, Connection: 'close' }).end();
+  });
+  app.server.on('connect', (request) => {
+    const { socket } = request;
+    socket.on('error', () => undefined); // Node has taken its own listener away
+    exchanges.afterAnswers(socket, () => {
+      if (!socket.writable) return;
+      const response = new ServerResponse(request);
+      response.shouldKeepAlive = false;
+      response.assignSocket(socket);
+      response.once('finish', () => socket.destroySoon());
+      app.routing(request, response);
+    });
   });
 
   return {
     app,
-    async drain() {
+    drain() {
       stopping = true;
-      if (inFlight.size === 0) return;
-      await new Promise<void>((resolve) => {
-        draining = resolve;
-      });
+      return exchanges.idle();
     },
   };
 }

@@ -27,5 +27,8 @@ export async function sendProblem(reply: FastifyReply, code: ErrorCode): Promise
   if (code === 'method_not_allowed') reply.header('Allow', 'GET');
   if (code === 'shutting_down') reply.header('Connection', 'close');
   // A Buffer: Fastify would add a charset to the type of a string.
-  return reply.code(status).type('application/problem+json').send(Buffer.from(JSON.stringify(problem)));
+  return reply
+    .code(status)
+    .type('application/problem+json')
+    .send(Buffer.from(JSON.stringify(problem)));
 }

@@ -81,7 +81,7 @@ function base64Into(body: Buffer, start: number, value: Buffer): void {
   let at = start;
   for (let from = 0; from < value.length; from += 3) {
     const left = value.length - from;
-    const bits = ((value[from] ?? 0) << 16) | ((value[from + 1] ?? 0) << 8) | (value[from + 2] ?? 0);
+    const bits = ((value[from] as number) << 16) | ((value[from + 1] ?? 0) << 8) | (value[from + 2] ?? 0);
     body[at++] = BASE64[bits >> 18] as number;
     body[at++] = BASE64[(bits >> 12) & 63] as number;
     body[at++] = left > 1 ? (BASE64[(bits >> 6) & 63] as number) : PADDING;

@@ -21,15 +21,9 @@ async function hasBody(raw: IncomingMessage): Promise<boolean> {
   if (raw.headers['transfer-encoding'] === undefined) return Number(raw.headers['content-length'] ?? 0) > 0;
   // A chunked body may turn out to be empty.
   return new Promise((resolve) => {
-    raw.once('data', () => {
-      raw.pause();
-      resolve(true);
-    });
-    raw.once('end', () => {
-      resolve(false);
-    });
-    raw.once('close', () => {
-      resolve(false);
-    });
+    // It keeps flowing into nothing afterwards, so that the next request on the connection gets its turn.
+    raw.once('data', () => resolve(true));
+    raw.once('end', () => resolve(false));
+    raw.once('close', () => resolve(false));
   });
 }

@@ -1,9 +1,11 @@
-import { write } from 'node:fs';
+import { constants, fstatSync, openSync, write } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLogger } from './logger.js';
 
 /** Log lines that may wait for a sink that does not take them; beyond it they are dropped and counted. */
 const MAX_WAITING_LOG_BYTES = 1_048_576;
 
-/** Between two tries of a sink that is full but not blocking. */
+/** Between two tries of a sink that is full. */
 const RETRY_MS = 10;
 
 const LF = 0x0a;
@@ -23,121 +25,121 @@ export interface LineWriter {
 
 interface Line {
   readonly bytes: Buffer;
-  /** Undefined for log lines. */
+  /** Absent from log lines. */
   readonly settle?: (written: boolean) => void;
-  settled: boolean;
 }
 
-export function createLineWriter(fd: number, timeoutMs: number): LineWriter {
+export function createLineWriter(target: number, timeoutMs: number): LineWriter {
+  const fd = withoutBlocking(target);
+  const report = createLogger('warn', { write: log });
   let waiting: Line[] = [];
-  let writing: Line[] = [];
   let waitingLogBytes = 0;
   let droppedLogLines = 0;
   /** The last write ended within a line: the next one must not continue it. */
   let torn = false;
-  let scheduled = false;
-  let drainWaiters: (() => void)[] = [];
+  /** From the first line that waits until none does. */
+  let busy: Promise<void> | undefined;
 
   function enqueue(line: Line): void {
     waiting.push(line);
-    if (scheduled || writing.length > 0) return;
-    scheduled = true;
-    setImmediate(() => {
-      scheduled = false;
-      void flush();
-    });
+    busy ??= work();
   }
 
-  function settle(line: Line, written: boolean): void {
-    if (line.settled) return;
-    line.settled = true;
-    line.settle?.(written);
+  async function work(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    while (waiting.length > 0) {
+      const lines = waiting;
+      waiting = [];
+      waitingLogBytes = 0;
+      const complete = await flush(lines);
+      if (complete && droppedLogLines > 0) {
+        const count = droppedLogLines;
+        droppedLogLines = 0;
+        report.warn({ event: 'log_lines_dropped', count });
+      }
+    }
+    busy = undefined;
   }
 
-  async function flush(): Promise<void> {
-    writing = waiting;
-    waiting = [];
-    waitingLogBytes = 0;
-    const bytes = Buffer.concat([...(torn ? [Buffer.of(LF)] : []), ...writing.map((line) => line.bytes)]);
-    const { written, failed } = await writeAll(bytes);
+  /** Whether all of it is written. */
+  async function flush(lines: readonly Line[]): Promise<boolean> {
+    const bytes = Buffer.concat([...(torn ? [Buffer.of(LF)] : []), ...lines.map((line) => line.bytes)]);
+    const written = await writeAll(bytes);
     let end = torn ? 1 : 0;
-    for (const line of writing) {
+    for (const line of lines) {
       end += line.bytes.length;
-      settle(line, end <= written);
+      if (line.settle !== undefined) line.settle(end <= written);
+      else if (end > written) droppedLogLines += 1;
     }
     if (written > 0) torn = bytes[written - 1] !== LF;
-    writing = [];
-    if (!failed && droppedLogLines > 0) {
-      const count = droppedLogLines;
-      droppedLogLines = 0;
-      write_(`${JSON.stringify({ level: 'warn', event: 'log_lines_dropped', count })}\n`);
-    }
-    if (waiting.length > 0) {
-      await flush();
-      return;
-    }
-    for (const resolve of drainWaiters) resolve();
-    drainWaiters = [];
+    return written === bytes.length;
   }
 
-  async function writeAll(bytes: Buffer): Promise<{ written: number; failed: boolean }> {
+  /** How many bytes the sink has taken before it failed or time was up. */
+  async function writeAll(bytes: Buffer): Promise<number> {
     const giveUpAt = performance.now() + timeoutMs;
     let written = 0;
     while (written < bytes.length) {
       const result = await writeSome(fd, bytes.subarray(written));
-      if (typeof result === 'number') {
-        written += result;
-      } else if (result === 'EAGAIN' && performance.now() < giveUpAt) {
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      } else if (result !== 'EINTR') {
-        return { written, failed: true };
-      }
+      if (typeof result === 'number') written += result;
+      else if (result === 'EAGAIN' && performance.now() < giveUpAt) await sleep(RETRY_MS);
+      else break;
     }
-    return { written, failed: false };
+    return written;
   }
 
-  function write_(line: string): void {
+  function log(line: string): void {
     const bytes = Buffer.from(line);
     if (waitingLogBytes + bytes.length > MAX_WAITING_LOG_BYTES) {
       droppedLogLines += 1;
       return;
     }
     waitingLogBytes += bytes.length;
-    enqueue({ bytes, settled: false });
+    enqueue({ bytes });
   }
 
   return {
-    write: write_,
+    write: log,
     append(text) {
       return new Promise((resolve) => {
         const line: Line = {
           bytes: Buffer.from(text),
-          settled: false,
-          settle: (written) => {
+          settle(written) {
             clearTimeout(timer);
             resolve(written);
           },
         };
         const timer = setTimeout(() => {
-          settle(line, false);
+          resolve(false);
           // What is not being written yet never will be: its answer has said so.
           waiting = waiting.filter((other) => other !== line);
         }, timeoutMs);
         enqueue(line);
       });
     },
-    drained() {
-      if (waiting.length === 0 && writing.length === 0) return Promise.resolve();
-      return new Promise((resolve) => drainWaiters.push(resolve));
-    },
+    drained: () => Promise.resolve(busy),
   };
 }
 
+/**
+ * The same pipe through a description of our own that does not block: a write that waits for a reader can be neither
+ * given up nor left behind at the end of the process. Where that is not to be had, as for a socket, the descriptor
+ * itself serves.
+ */
+function withoutBlocking(fd: number): number {
+  try {
+    if (!fstatSync(fd).isFIFO()) return fd;
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return fd;
+  }
+}
+
 /** The number of bytes written, or the code of the error. */
-function writeSome(fd: number, bytes: Buffer): Promise<number | string> {
+function writeSome(fd: number, bytes: Buffer): Promise<number | string | undefined> {
   return new Promise((resolve) => {
     write(fd, bytes, (error, written) => {
-      resolve(error === null ? written : (error.code ?? 'EIO'));
+      resolve(error === null ? written : error.code);
     });
   });
 }

@@ -11,3 +11,8 @@ const OPTIONS = {
 export function createLogger(level: LogLevel, sink: { write(line: string): void }): Logger {
   return pino({ ...OPTIONS, level }, sink);
 }
+
+/** All that may be told of an unexpected error: its message and stack may hold anything. */
+export function kindOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}

@@ -1,12 +1,22 @@
 import { readFileSync } from 'node:fs';
 
-/** The gid of a group, by name or number; undefined when /etc/group does not have the name. */
-export function findGroup(group: string | number): number | undefined {
+/** The largest gid; the one above it stands for "none". */
+export const MAX_GID = 4_294_967_294;
+
+/** The gid of a group, by name or number; undefined when the database does not have the name. */
+export function findGroup(group: string | number, database = '/etc/group'): number | undefined {
   if (typeof group === 'number') return group;
-  if (/^\d+$/.test(group)) return Number(group);
-  for (const line of readLines('/etc/group')) {
-    const [name, , gid] = line.split(':');
-    if (name === group && gid !== undefined) return Number(gid);
+  const text = /^\d+$/.test(group) ? group : gidOfName(group, database);
+  // An entry without a gid is none: read as a number it would be that of root's group.
+  if (text === undefined || !/^\d+$/.test(text)) return undefined;
+  const gid = Number(text);
+  return gid <= MAX_GID ? gid : undefined;
+}
+
+function gidOfName(name: string, database: string): string | undefined {
+  for (const line of readLines(database)) {
+    const [entry, , gid] = line.split(':');
+    if (entry === name) return gid;
   }
   return undefined;
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chownSync, linkSync, lstatSync, mkdirSync, renameSync, type Stats, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, linkSync, lstatSync, mkdirSync, rmSync, type Stats, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 
@@ -20,65 +20,57 @@ export class SocketError extends Error {
   override readonly name = 'SocketError';
 }
 
-/** More tries than any number of daemons that race for one path can need. */
-const MAX_TRIES = 64;
-
-/** A daemon that is stopped (SIGSTOP) or swamped still has its socket. */
-const CONNECT_TIMEOUT_MS = 1_000;
-
 /**
  * Lets a server listen at a path.
  *
- * The socket is bound under a temporary name, where it gets its mode and group, and then linked to its path: link(2)
- * never replaces what is there, so that of several daemons one wins, and nobody can connect before the mode is right.
- * A dead daemon's socket is first moved away under a name of our own, and put back if it turns out that a live one
- * has been put there between the look and the move.
+ * The socket is bound under a temporary name, open to nobody else, gets its group and mode there and is then linked to
+ * its path: link(2) never replaces what is there, so that of several daemons one wins, and nobody can connect before
+ * the mode is right.
  */
-export async function listenOnFile(server: Server, { path, mode, gid }: SocketFile): Promise<OwnedSocketFile> {
-  const folder = dirname(path);
-  const suffix = `${process.pid}.${randomBytes(6).toString('hex')}`;
-  const temporary = join(folder, `.${suffix}.new`);
-  const moved = join(folder, `.${suffix}.old`);
-
+export async function listenOnFile(server: Server, file: SocketFile): Promise<OwnedSocketFile> {
   try {
-    makeFolder(folder, gid);
-    await bind(server, folder, basename(temporary), mode);
-    if (gid !== undefined) chownSync(temporary, -1, gid);
-    const own = lstatSync(temporary);
-    for (let tries = 0; !linked(temporary, path); tries += 1) {
-      if (tries === MAX_TRIES) throw new SocketError(`${path}: too many daemons want this path`);
-      await removeDeadSocket(path, moved);
-    }
-    return {
-      remove() {
-        if (isSame(stat(path), own)) removeFile(path);
-      },
-    };
+    return await listen(server, file);
   } catch (error) {
     server.close();
     if (error instanceof SocketError) throw error;
-    throw new SocketError(`${path}: the socket cannot be made: ${codeOf(error)}`);
+    throw new SocketError(`${file.path}: the socket cannot be made: ${codeOf(error)}`);
+  }
+}
+
+async function listen(server: Server, { path, mode, gid }: SocketFile): Promise<OwnedSocketFile> {
+  const folder = dirname(path);
+  makeFolder(folder, gid);
+  const temporary = join(folder, `.${process.pid}.${randomBytes(6).toString('hex')}`);
+  try {
+    await bind(server, temporary);
+    if (gid !== undefined) chownSync(temporary, -1, gid);
+    chmodSync(temporary, mode);
+    const own = lstatSync(temporary);
+    while (!linked(temporary, path)) await removeDeadSocket(path, temporary);
+    return {
+      remove() {
+        removeFile(path, own);
+      },
+    };
   } finally {
     removeFile(temporary);
   }
 }
 
 function makeFolder(folder: string, gid: number | undefined): void {
+  if (stat(folder) !== undefined) return;
+  makeFolder(dirname(folder), gid);
   const umask = process.umask(0);
   try {
-    const made = mkdirSync(folder, { recursive: true, mode: gid === undefined ? 0o700 : 0o750 });
-    if (made !== undefined && gid !== undefined) {
-      for (let at = folder; at.length >= made.length; at = dirname(at)) chownSync(at, -1, gid);
-    }
+    const isOurs = made(() => mkdirSync(folder, gid === undefined ? 0o700 : 0o750));
+    if (isOurs && gid !== undefined) chownSync(folder, -1, gid);
   } finally {
     process.umask(umask);
   }
 }
 
-/** From within the folder, as a name of its own length may not fit behind a path of 107 bytes. */
-async function bind(server: Server, folder: string, name: string, mode: number): Promise<void> {
-  const previous = process.cwd();
-  const umask = process.umask(0o777 & ~mode);
+async function bind(server: Server, path: string): Promise<void> {
+  const umask = process.umask(0o177);
   const listening = new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.once('listening', () => {
@@ -87,18 +79,45 @@ async function bind(server: Server, folder: string, name: string, mode: number):
     });
   });
   try {
-    process.chdir(folder);
-    server.listen(name); // binds before it returns
+    inFolderOf(path, (name) => server.listen(name)); // binds before it returns
   } finally {
-    process.chdir(previous);
     process.umask(umask);
   }
   await listening;
 }
 
-function linked(from: string, to: string): boolean {
+/**
+ * An address holds 107 bytes: enough for the path, not for each name beside it. So these are used from within their
+ * folder. The way back may be closed, to a folder that is gone or that only the user who started this may enter: then
+ * no relative path means anything, and `/` is as good.
+ */
+function inFolderOf<T>(path: string, action: (name: string) => T): T {
+  let previous = '/';
   try {
-    linkSync(from, to);
+    previous = process.cwd();
+  } catch {
+    // gone
+  }
+  process.chdir(dirname(path));
+  try {
+    return action(basename(path));
+  } finally {
+    try {
+      process.chdir(previous);
+    } catch {
+      process.chdir('/');
+    }
+  }
+}
+
+function linked(from: string, to: string): boolean {
+  return made(() => linkSync(from, to));
+}
+
+/** False where there is something of that name already. */
+function made(action: () => void): boolean {
+  try {
+    action();
     return true;
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false;
@@ -106,31 +125,35 @@ function linked(from: string, to: string): boolean {
   }
 }
 
-async function removeDeadSocket(path: string, moved: string): Promise<void> {
+/**
+ * Removes what is at the path if it is a socket where nobody listens. Of several daemons that have found the same one
+ * dead, only that removes it which holds the claim: otherwise a slow one would remove the socket of the one that was
+ * faster. A claim is a link to the claimer's own socket, so that one which was killed meanwhile gives it up.
+ */
+async function removeDeadSocket(path: string, own: string): Promise<void> {
   const found = stat(path);
   if (found === undefined) return;
   if (!found.isSocket())
     throw new SocketError(`${path}: there is a file that is no socket; remove it or choose another path`);
   if (!(await isDead(path)))
     throw new SocketError(`${path}: another daemon listens there; stop it or choose another path`);
-  try {
-    renameSync(path, moved);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return; // another daemon was faster
-    throw error;
+
+  const claim = join(dirname(path), `.mxm-secretsd.${found.ino}`);
+  if (linked(own, claim)) {
+    try {
+      if (isSame(stat(path), found)) unlinkSync(path);
+    } finally {
+      removeFile(claim);
+    }
+  } else if (await isDead(claim)) {
+    rmSync(claim, { force: true });
   }
-  if (!isSame(stat(moved), found)) linked(moved, path); // it was a live one by then
-  removeFile(moved);
 }
 
 /** Only ECONNREFUSED says that nobody listens. */
 function isDead(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    socket.setTimeout(CONNECT_TIMEOUT_MS, () => {
-      socket.destroy();
-      resolve(false);
-    });
+    const socket = inFolderOf(path, (name) => connect(name)); // connects before it returns
     socket.once('connect', () => {
       socket.destroy();
       resolve(false);
@@ -153,19 +176,20 @@ function stat(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
 
+/** With the time, as the number of a file that is gone is soon given to another. */
 function isSame(a: Stats | undefined, b: Stats): boolean {
-  return a?.dev === b.dev && a.ino === b.ino;
+  return a?.dev === b.dev && a.ino === b.ino && a.mtimeMs === b.mtimeMs;
 }
 
-function removeFile(path: string): void {
+/** Never throws: what cannot be removed is gone already, or not ours to remove. */
+function removeFile(path: string, only?: Stats): void {
   try {
-    unlinkSync(path);
+    if (only === undefined || isSame(stat(path), only)) unlinkSync(path);
   } catch {
-    return; // gone already, or not ours to remove
+    return;
   }
 }
 
 function codeOf(error: unknown): string {
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' ? code : 'unknown error';
+  return String((error as NodeJS.ErrnoException).code);
 }

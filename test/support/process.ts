@@ -5,10 +5,21 @@ import { ask } from './http_client.js';
 import { type Ending, temporaryFolder, writeFile } from './temporary.js';
 import { join } from 'node:path';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const ROOT = new URL('../..', import.meta.url);
+
+/** The loader for TypeScript that this process was started with; its place does not depend on the working directory. */
+const LOADER = process.execArgv
+  .filter((argument) => argument.startsWith('--import=') && !argument.includes('/@tapjs/'))
+  .map((argument) => argument.slice('--import='.length))
+  .map((module) => `--import=${module.startsWith('.') ? new URL(module, ROOT).href : import.meta.resolve(module)}`);
 
 /** What to run for `mxm-secretsd`: the program from its sources, as the tests cover it. */
-export const PROGRAM: readonly string[] = [process.execPath, '--import=tsx', MAIN];
+export const PROGRAM: readonly string[] = nodeProgram(fileURLToPath(new URL('src/main.ts', ROOT)));
+
+/** What to run for a program in TypeScript. */
+export function nodeProgram(file: string, nodeArguments: readonly string[] = []): string[] {
+  return [process.execPath, ...LOADER, ...nodeArguments, file];
+}
 
 export interface Finished {
   readonly status: number | null;
@@ -20,7 +31,18 @@ export interface Finished {
 export interface RunOptions {
   readonly env?: Record<string, string>;
   readonly cwd?: string;
-  readonly input?: string;
+  /** A command that runs the program for us: `strace …`, `sh -c … sh`. */
+  readonly under?: readonly string[];
+  /** Of Node, before the program. */
+  readonly nodeArguments?: readonly string[];
+  /** File descriptors in place of a pipe. */
+  readonly stdout?: number;
+  readonly stderr?: number;
+}
+
+/** For `under`: the umask that the program starts with. */
+export function withUmask(umask: string): string[] {
+  return ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh'];
 }
 
 /** Runs `mxm-secretsd ARGS` to its end. */
@@ -34,20 +56,16 @@ export async function runProgram(args: readonly string[], options: RunOptions = 
   return { status, signal, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
 }
 
-function startProgram(args: readonly string[], { env, cwd }: RunOptions): ChildProcess {
-  const [file, ...rest] = PROGRAM;
-  return spawn(file!, [...rest, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    cwd: cwd ?? fileURLToPath(new URL('../..', import.meta.url)),
-    env: { ...process.env, ...env },
-  });
+/** Starts `mxm-secretsd ARGS`. */
+export function startProgram(args: readonly string[], options: RunOptions = {}): ChildProcess {
+  const { env, cwd = fileURLToPath(ROOT), under = [], nodeArguments, stdout = 'pipe', stderr = 'pipe' } = options;
+  const program = nodeArguments === undefined ? PROGRAM : nodeProgram(PROGRAM.at(-1)!, nodeArguments);
+  const [file, ...rest] = [...under, ...program, ...args];
+  return spawn(file!, rest, { stdio: ['ignore', stdout, stderr], cwd, env: { ...process.env, ...env } });
 }
 
-export interface RunningDaemon {
+export interface RunningDaemon extends Configured {
   readonly child: ChildProcess;
-  readonly socket: string;
-  readonly folder: string;
-  readonly launchFile: string;
   /** All that it has written so far. */
   stdout(): string;
   stderr(): string;
@@ -58,55 +76,88 @@ export interface RunningDaemon {
   stop(signal?: NodeJS.Signals): Promise<{ status: number | null; signal: NodeJS.Signals | null }>;
 }
 
-export interface DaemonOptions {
+export interface ConfigurationOptions {
   /** The secrets file, as YAML. */
   readonly secrets: string;
   readonly role?: string;
+  /** Keys of `socket` beside or in place of its path, as a flow mapping without the braces. */
+  readonly socket?: string;
   /** Further sections of the launch file, as YAML. */
   readonly launch?: string;
-  readonly env?: Record<string, string>;
 }
 
-/** Starts the real daemon in a folder of its own and waits until it answers. */
-export async function startDaemonProcess(t: Ending, options: DaemonOptions): Promise<RunningDaemon> {
-  const { secrets, role = 'marketdata', launch = '', env = {} } = options;
+export interface Configured {
+  readonly folder: string;
+  readonly launchFile: string;
+  /** The socket's path, unless `socket` names another. */
+  readonly socket: string;
+}
+
+export interface DaemonOptions extends ConfigurationOptions, RunOptions {}
+
+/** Writes both files into a folder of their own. */
+export function writeConfiguration(t: Ending, options: ConfigurationOptions): Configured {
+  const { secrets, role = 'marketdata', socket = '', launch = '' } = options;
   const folder = temporaryFolder(t);
-  const socket = join(folder, 's.sock');
   writeFile(folder, 'secrets.yaml', secrets);
   const launchFile = writeFile(
     folder,
     'launch.yaml',
-    `identity:\n  machine: bridge\n  environment: dev\n  role: ${role}\nsecrets: secrets.yaml\nsocket:\n  path: s.sock\n${launch}`,
+    `identity: { machine: bridge, environment: dev, role: ${role} }
+secrets: secrets.yaml
+socket: { ${/\bpath:/.test(socket) ? '' : 'path: s.sock, '}${socket} }
+${launch}`,
   );
-  const child = startProgram(['serve', '--launch', launchFile], { env });
+  return { folder, launchFile, socket: join(folder, 's.sock') };
+}
+
+/** Starts the real daemon in a folder of its own and waits until it answers. */
+export function startDaemonProcess(t: Ending, options: DaemonOptions): Promise<RunningDaemon> {
+  return serveProcess(t, writeConfiguration(t, options), options);
+}
+
+/** Waits until a daemon answers at a socket; may be ended by a `check` that throws. */
+export async function untilAnswers(socket: string, check: () => void = () => undefined): Promise<void> {
+  for (;;) {
+    check();
+    try {
+      if ((await ask(socket, '/healthz')).status === 200) return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+/** The same with files that are there. */
+export async function serveProcess(
+  t: Ending,
+  configured: Configured,
+  options: RunOptions = {},
+): Promise<RunningDaemon> {
+  const { socket, launchFile } = configured;
+  const child = startProgram(['serve', '--launch', launchFile], options);
   let stdout = '';
   let stderr = '';
   child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString('latin1')));
   child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString('latin1')));
   const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
   t.teardown(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (hasEnded()) return;
     child.kill('SIGTERM');
     await ended;
   });
-  for (;;) {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the daemon has ended: ${stderr}`);
-    try {
-      if ((await ask(socket, '/healthz')).status === 200) break;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
+  await untilAnswers(socket, () => {
+    if (hasEnded()) throw new Error(`the daemon has ended: ${stderr}`);
+  });
   const log = (): Record<string, unknown>[] =>
     stdout
       .split('\n')
-      .filter((line) => line !== '')
+      .slice(0, -1) // what is not a whole line yet
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   return {
     child,
-    socket,
-    folder,
-    launchFile,
+    ...configured,
     stdout: () => stdout,
     stderr: () => stderr,
     log,

@@ -1,10 +1,11 @@
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { type ErrorCode, isErrorCode, type Reason, SecretsError } from '../../domain/errors.js';
+import { type ErrorCode, isErrorCode, SecretsError } from '../../domain/errors.js';
 import { isIdentifier } from '../../domain/identifier.js';
 import { principalOf } from '../../domain/identity.js';
 import type { SecretRef } from '../../domain/secrets.js';
 import type { Audit, AuditRecord } from '../../log/audit.js';
+import { kindOf } from '../../log/logger.js';
 import type { SecretLease } from '../../retrieve.js';
 import { negotiate, type Representation } from '../accept.js';
 import type { App } from '../app.js';
@@ -19,65 +20,83 @@ export interface SecretRouteParts {
 }
 
 /** How a request ended, before anything is told to anybody. */
-type Ending = { readonly decision: AuditRecord['decision']; readonly ref?: SecretRef } & (
-  | { readonly outcome: 'ok'; readonly lease: SecretLease; readonly representation: Representation }
-  | { readonly outcome: ErrorCode | 'cancelled'; readonly reason?: Reason | null }
-);
+type Ending = Reached &
+  (
+    | { readonly outcome: 'ok'; readonly lease: SecretLease; readonly representation: Representation }
+    | { readonly outcome: ErrorCode | 'cancelled'; readonly error?: unknown }
+  );
+
+interface Reached {
+  readonly decision: AuditRecord['decision'];
+  readonly ref?: SecretRef;
+}
 
 const MAX_RECORDED_NAME = 128;
 
 export function secretRoute({ audit, log, isStopping }: SecretRouteParts) {
+  /** The first rule that applies ends the request; a backend is asked when none does. */
+  async function end(request: FastifyRequest, name: string): Promise<Ending> {
+    const { api, identity } = request.serving;
+    let reached: Reached = { decision: null };
+    let error: unknown;
+    try {
+      if (isStopping()) return { ...reached, outcome: 'shutting_down' };
+      if (!(await isWellBehaved(request))) return { decision: 'invalid', outcome: 'invalid_request' };
+      if (!isIdentifier(name)) return { decision: 'invalid', outcome: 'invalid_secret_name' };
+      const decided = api.decide(name, identity);
+      reached = decided;
+      if (decided.decision === 'unknown') return { ...reached, outcome: 'unknown_secret' };
+      if (decided.decision === 'denied') return { ...reached, outcome: 'access_denied' };
+      const representation = negotiate(request.headers.accept);
+      if (representation === null) return { ...reached, outcome: 'not_acceptable' };
+      return { ...reached, outcome: 'ok', lease: await api.retrieve(decided, request.over), representation };
+    } catch (thrown) {
+      error = thrown;
+    }
+    if (error instanceof SecretsError) return { ...reached, outcome: error.code, error };
+    if (request.over.aborted) return { ...reached, outcome: 'cancelled' };
+    return { ...reached, outcome: 'internal_error', error };
+  }
+
+  function tellWhy({ id }: FastifyRequest, name: string, ending: Ending): void {
+    if (!('error' in ending)) return;
+    const { outcome: code, ref, error } = ending;
+    if (code === 'internal_error') log.error({ event: 'defect', request_id: id, error: kindOf(error) });
+    else if (error instanceof SecretsError && error.reason !== null) {
+      log.warn({ event: 'secret_failed', request_id: id, secret: name, store: ref?.store, code, reason: error.reason });
+    }
+  }
+
   return (app: App): void => {
     app.get<{ Params: { name: string } }>('/secrets/:name', { config: { audited: true } }, async (request, reply) => {
       const { name } = request.params;
-      const left = new AbortController();
-      reply.raw.once('close', () => {
-        left.abort();
-      });
-
-      const ending = await end(request, name, left.signal);
-      const recorded = await audit.record(recordOf(request, name, ending));
-      if (ending.outcome === 'ok') {
-        const answer = recorded ? represent(name, ending.lease.value, ending.representation) : undefined;
-        ending.lease.release();
-        if (answer !== undefined) {
-          reply.raw.once('close', () => {
-            answer.body.fill(0);
-          });
-          if (reply.raw.closed) answer.body.fill(0);
-          return reply.type(answer.type).send(answer.body);
-        }
-      } else if (ending.outcome === 'internal_error') {
-        log.error({ event: 'defect', request_id: request.id });
-      } else if (ending.reason !== undefined && ending.reason !== null) {
-        const { outcome: code, reason, ref } = ending;
-        log.warn({ event: 'secret_failed', request_id: request.id, secret: name, store: ref?.store, code, reason });
+      const ending = await end(request, name);
+      tellWhy(request, name, ending);
+      let recorded: boolean;
+      let answer: { type: string; body: Buffer } | undefined;
+      try {
+        recorded = await audit.record(recordOf(request, name, ending));
+        if (recorded && ending.outcome === 'ok') answer = represent(name, ending.lease.value, ending.representation);
+      } finally {
+        if (ending.outcome === 'ok') ending.lease.release();
+      }
+      if (answer !== undefined) {
+        wipeWhenOver(answer.body, request.over);
+        return reply.type(answer.type).send(answer.body);
       }
       if (!recorded) return sendProblem(reply, 'audit_unavailable');
+      // Of a caller that has left nobody reads the answer.
       return sendProblem(reply, isErrorCode(ending.outcome) ? ending.outcome : 'internal_error');
     });
   };
+}
 
-  /** The first rule that applies ends the request; a backend is asked when none does. */
-  async function end(request: FastifyRequest, name: string, left: AbortSignal): Promise<Ending> {
-    const { api, identity } = request.serving;
-    if (isStopping()) return { decision: null, outcome: 'shutting_down' };
-    if (!(await isWellBehaved(request))) return { decision: 'invalid', outcome: 'invalid_request' };
-    if (!isIdentifier(name)) return { decision: 'invalid', outcome: 'invalid_secret_name' };
-    const decided = api.decide(name, identity);
-    if (decided.decision === 'unknown') return { decision: 'unknown', outcome: 'unknown_secret' };
-    const { decision, ref } = decided;
-    if (decided.decision === 'denied') return { decision, ref, outcome: 'access_denied' };
-    const representation = negotiate(request.headers.accept);
-    if (representation === null) return { decision, ref, outcome: 'not_acceptable' };
-    try {
-      return { decision, ref, outcome: 'ok', lease: await api.retrieve(decided, left), representation };
-    } catch (error) {
-      if (error instanceof SecretsError) return { decision, ref, outcome: error.code, reason: error.reason };
-      if (left.aborted) return { decision, ref, outcome: 'cancelled' };
-      return { decision, ref, outcome: 'internal_error' };
-    }
-  }
+function wipeWhenOver(body: Buffer, over: AbortSignal): void {
+  const wipe = (): void => {
+    body.fill(0);
+  };
+  over.addEventListener('abort', wipe, { once: true });
+  if (over.aborted) wipe();
 }
 
 function recordOf(request: FastifyRequest, name: string, { decision, outcome, ref }: Ending): AuditRecord {

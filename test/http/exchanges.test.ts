@@ -1,0 +1,102 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import t from 'tap';
+import { createExchanges, type Exchanges } from '../../src/http/exchanges.js';
+
+/** A request that has come in, and how its answer ends. */
+function begin(exchanges: Exchanges, socket: Socket, complete = true): { over: AbortSignal; answered: () => void } {
+  const request = new IncomingMessage(socket);
+  request.complete = complete;
+  const response = new ServerResponse(request);
+  return { over: exchanges.begin(request, response), answered: () => void response.emit('close') };
+}
+
+/** Whether a promise has resolved by now. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  return Promise.race([promise.then(() => true), new Promise<boolean>((resolve) => setImmediate(resolve, false))]);
+}
+
+t.test('a request is over when its answer is', (t) => {
+  const exchanges = createExchanges();
+  const socket = new Socket();
+  const first = begin(exchanges, socket);
+  const second = begin(exchanges, socket);
+  first.answered();
+  t.same([first.over.aborted, second.over.aborted], [true, false]);
+  t.end();
+});
+
+t.test('all requests of a connection are over when it is closed, and no others', (t) => {
+  const exchanges = createExchanges();
+  const socket = new Socket();
+  const here = [begin(exchanges, socket), begin(exchanges, socket)];
+  const there = begin(exchanges, new Socket());
+  socket.emit('close');
+  t.ok(here.every(({ over }) => over.aborted));
+  t.notOk(there.over.aborted);
+  t.end();
+});
+
+t.test('a connection gets one listener, however many requests it brings', (t) => {
+  const exchanges = createExchanges();
+  const socket = new Socket();
+  for (let count = 0; count < 100; count += 1) begin(exchanges, socket).answered();
+  t.equal(socket.listenerCount('close'), 1);
+  t.end();
+});
+
+t.test('there is idleness once every request is over', async (t) => {
+  const exchanges = createExchanges();
+  t.ok(await isSettled(exchanges.idle()));
+  const socket = new Socket();
+  const first = begin(exchanges, socket);
+  const second = begin(exchanges, socket);
+  const idle = exchanges.idle();
+  first.answered();
+  first.answered();
+  t.notOk(await isSettled(idle), 'an answer that ends twice counts once');
+  second.answered();
+  t.ok(await isSettled(idle));
+  t.ok(await isSettled(exchanges.idle()));
+});
+
+t.test('what must come after the answers', (t) => {
+  t.test('happens at once where none is owed', (t) => {
+    const exchanges = createExchanges();
+    const socket = new Socket();
+    begin(exchanges, new Socket());
+    begin(exchanges, socket).answered();
+    let acted = 0;
+    exchanges.afterAnswers(socket, () => (acted += 1));
+    t.equal(acted, 1);
+    t.end();
+  });
+
+  t.test('waits for the last of them', (t) => {
+    const exchanges = createExchanges();
+    const socket = new Socket();
+    const first = begin(exchanges, socket);
+    const second = begin(exchanges, socket);
+    let acted = 0;
+    exchanges.afterAnswers(socket, () => (acted += 1));
+    first.answered();
+    t.equal(acted, 0);
+    second.answered();
+    t.equal(acted, 1);
+    t.end();
+  });
+
+  t.test('does not wait for a request that is itself not complete', (t) => {
+    const exchanges = createExchanges();
+    const socket = new Socket();
+    const complete = begin(exchanges, socket);
+    begin(exchanges, socket, false);
+    let acted = 0;
+    exchanges.afterAnswers(socket, () => (acted += 1));
+    t.equal(acted, 0);
+    complete.answered();
+    t.equal(acted, 1);
+    t.end();
+  });
+  t.end();
+});

@@ -1,0 +1,57 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { type AuditRecord, createAudit } from '../../src/log/audit.js';
+
+const RECORD: AuditRecord = {
+  request_id: 'r',
+  secret: 'api_key',
+  principal: 'marketdata',
+  role: 'marketdata',
+  decision: 'allowed',
+  outcome: 'ok',
+  store: 'red',
+  backend: 'gopass',
+  policy: 'open',
+  peer: { pid: 1, uid: 2, gid: 3 },
+  duration_ms: 1.5,
+};
+
+t.test('a record is one JSON line with its fields, an event, a level and the time', async (t) => {
+  const lines: string[] = [];
+  const audit = createAudit((line) => Promise.resolve(lines.push(line) > 0));
+  t.equal(await audit.record(RECORD), true);
+  t.equal(
+    await audit.record({ ...RECORD, store: null, backend: null, policy: null, peer: null, decision: null }),
+    true,
+  );
+  t.equal(lines.length, 2);
+  const [first, second] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const { time, ...fields } = first!;
+  t.strictSame(fields, { level: 'info', event: 'secret_access', ...RECORD });
+  t.equal(new Date(time as string).toISOString(), time);
+  t.match(second, { store: null, backend: null, policy: null, peer: null, decision: null });
+});
+
+t.test('a name of any characters stays within its line', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.string({ unit: 'binary' }), async (secret) => {
+      let line = '';
+      const audit = createAudit((text) => Promise.resolve((line = text) !== ''));
+      await audit.record({ ...RECORD, secret });
+      t.equal(line.indexOf('\n'), line.length - 1);
+      t.equal((JSON.parse(line) as AuditRecord).secret, secret);
+    }),
+  );
+});
+
+t.test('it is recorded once it is written, and not before', async (t) => {
+  let finish: (written: boolean) => void = () => undefined;
+  const audit = createAudit(() => new Promise((resolve) => (finish = resolve)));
+  let settled: boolean | undefined;
+  const recording = audit.record(RECORD).then((written) => (settled = written));
+  await new Promise((resolve) => setImmediate(resolve));
+  t.equal(settled, undefined);
+  finish(false);
+  await recording;
+  t.equal(settled, false);
+});

@@ -1,0 +1,124 @@
+import { execFile } from 'node:child_process';
+import {
+  accessSync,
+  constants,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { VERSION } from '../src/version.js';
+import { temporaryFolder } from './support/temporary.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** What is made or installed, and what is git's. */
+const NOT_SOURCES = new Set(['node_modules', 'dist', 'run', 'coverage', '.git', '.tap']);
+
+const run = promisify(execFile);
+
+/** Without what the tests are measured with. */
+const ENVIRONMENT = { ...process.env, NODE_OPTIONS: '' };
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
+}
+
+interface LockedPackage {
+  readonly dev?: boolean;
+  readonly hasInstallScript?: boolean;
+}
+
+/** The folders of all that the package needs to run, as the lock file says. */
+function runtimePackages(): [string, LockedPackage][] {
+  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, LockedPackage>;
+  };
+  return Object.entries(packages).filter(([folder, { dev }]) => folder !== '' && dev !== true);
+}
+
+t.test('the package', async (t) => {
+  // A copy, so that what is built here is built from the sources of now and disturbs nobody.
+  const project = join(temporaryFolder(t), 'project');
+  cpSync(ROOT, project, { recursive: true, filter: (source) => !NOT_SOURCES.has(basename(source)) });
+  symlinkSync(join(ROOT, 'node_modules'), join(project, 'node_modules'));
+  const inProject = { cwd: project, env: ENVIRONMENT };
+  await run('npm', ['run', '--silent', 'build'], inProject);
+  const packed = await run('npm', ['pack', '--json', '--ignore-scripts'], inProject);
+  const [{ filename, files }] = JSON.parse(packed.stdout) as [{ filename: string; files: { path: string }[] }];
+
+  await t.test('holds the built JavaScript, its declarations and what a user needs, nothing else', (t) => {
+    const built = filesBelow(join(project, 'src')).flatMap((file) =>
+      ['.js', '.d.ts'].map((ending) => `dist/${file.replace(/\.ts$/, ending)}`),
+    );
+    const examples = filesBelow(join(project, 'config')).map((file) => `config/${file}`);
+    t.same(
+      files.map(({ path }) => path).sort(),
+      [...built, ...examples, 'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md'].sort(),
+    );
+    t.end();
+  });
+
+  await t.test(
+    'works where it is installed with nothing but what it depends on, without install scripts',
+    async (t) => {
+      const user = temporaryFolder(t);
+      writeFileSync(join(user, 'package.json'), '{ "type": "module" }');
+      for (const [folder] of runtimePackages()) cpSync(join(ROOT, folder), join(user, folder), { recursive: true });
+      const inUser = { cwd: user, env: ENVIRONMENT };
+      const options = ['--ignore-scripts', '--offline', '--no-audit', '--no-fund', '--silent'];
+      await run('npm', ['install', ...options, join(project, filename)], inUser);
+
+      const program = join(user, 'node_modules/.bin/mxm-secretsd');
+      accessSync(program, constants.X_OK);
+      t.match(readFileSync(program, 'utf8'), /^#!\/usr\/bin\/env node\n/);
+      t.equal((await run(program, ['--version'], inUser)).stdout, `mxm-secretsd ${VERSION}\n`);
+      const launch = join(user, 'node_modules/mxm-secretsd/config/launch.yaml');
+      t.match((await run(program, ['check', '--launch', launch], inUser)).stdout, /^secret\t/m);
+
+      writeFileSync(
+        join(user, 'use.ts'),
+        `import { ConfigError, SecretsApi, SecretsError } from 'mxm-secretsd';
+const identity = { machine: 'm', environment: 'e', role: 'demo' };
+const api = SecretsApi.fromConfigData({
+  stores: { local: { backend: 'env', root: 'mxm/use' } },
+  refs: { greeting: { store: 'local', path: 'greeting', policy: 'open' } },
+  policies: { open: { allowed_principals: ['demo'] } },
+});
+const greeting: string = await api.getSecret('greeting', { identity });
+const code: unknown = await api.getSecret('absent', { identity }).catch((error) => error instanceof SecretsError && error.code);
+console.log(JSON.stringify([greeting, code, typeof ConfigError]));
+`,
+      );
+      // The declarations must not need what a user does not have; those of Node are what every user has.
+      mkdirSync(join(user, 'types'));
+      for (const name of ['node', 'undici-types']) {
+        const from = name === 'node' ? '@types/node' : name;
+        symlinkSync(join(ROOT, 'node_modules', from), join(user, 'types', name));
+      }
+      const tsc = join(ROOT, 'node_modules/.bin/tsc');
+      const types = ['--typeRoots', 'types', '--types', 'node'];
+      await run(tsc, ['--strict', '--module', 'nodenext', '--target', 'es2023', ...types, 'use.ts'], inUser);
+      const used = await run(process.execPath, ['use.js'], {
+        ...inUser,
+        env: { ...ENVIRONMENT, MXM_USE_GREETING: 'hello' },
+      });
+      t.equal(used.stdout, '["hello","unknown_secret","function"]\n');
+    },
+  );
+});
+
+t.test('nothing that the package needs to run has an install script', (t) => {
+  const packages = runtimePackages();
+  t.ok(packages.length > 5);
+  for (const [folder, { hasInstallScript = false }] of packages) t.notOk(hasInstallScript, folder);
+  t.end();
+});

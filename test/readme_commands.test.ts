@@ -1,0 +1,183 @@
+// The README's commands, as they are printed, in a copy of what a clone holds.
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import { fenceOf, readDocument, ROOT } from './support/markdown.js';
+import { patternOf, printedCommands } from './support/printed_commands.js';
+import { onPath, realComponent, realGopass, realGpg, skipWithout } from './support/real_component.js';
+import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
+
+const INSTALL = 'npm ci --ignore-scripts && ';
+
+const readme = readDocument('README.md');
+const shell = readme.fences.filter(({ under, language }) => under === 'Try it' && language === 'sh');
+const [clone = '', run = '', test = ''] = shell.map(({ text }) => text);
+
+const git = realComponent('git with a clone', existsSync(join(ROOT, '.git')) ? onPath('git') : undefined);
+const curl = realComponent('curl', onPath('curl'));
+const gopass = realGopass();
+
+/** Makes a program believe that it writes to a terminal, as its reader does. */
+const ON_A_TERMINAL = `import tty from 'node:tty';
+import { syncBuiltinESMExports } from 'node:module';
+tty.isatty = () => true;
+syncBuiltinESMExports();
+`;
+
+/** What a clone would hold if all that is not ignored were committed, with the dependencies of this one. */
+function cloneOf(t: Ending): string {
+  const copy = join(temporaryFolder(t), 'c');
+  const listed = execFileSync(git.file, ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  for (const file of listed.split('\0')) {
+    if (file === '' || !existsSync(join(ROOT, file))) continue;
+    mkdirSync(dirname(join(copy, file)), { recursive: true });
+    cpSync(join(ROOT, file), join(copy, file));
+  }
+  chmodSync(copy, 0o755);
+  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+  return copy;
+}
+
+let built: string | undefined;
+
+/** One for all tests that need the program built and nothing else. */
+function builtClone(): string {
+  if (built === undefined) {
+    built = cloneOf(t);
+    t.equal(runLine('npm run --silent build', built, userEnvironment(t, built)).status, 0, 'it builds');
+  }
+  return built;
+}
+
+/** A user's environment: nothing of the test runner's, a silent curl, and `mxm-secretsd` on the PATH. */
+function userEnvironment(t: Ending, copy: string, variables: Record<string, string> = {}): Record<string, string> {
+  const folder = temporaryFolder(t);
+  writeFile(folder, '.curlrc', 'silent\n');
+  const terminal = writeFile(folder, 'terminal.mjs', ON_A_TERMINAL);
+  const program = `exec '${process.execPath}' --import '${terminal}' '${copy}/dist/main.js' "$@"`;
+  writeFile(folder, 'mxm-secretsd', `#!/bin/sh\n${program}\n`, 0o700);
+  if (gopass.file !== '') symlinkSync(gopass.file, join(folder, 'gopass'));
+  const PATH = [folder, dirname(process.execPath), process.env['PATH'] ?? ''].join(':');
+  return { PATH, HOME: folder, CURL_HOME: folder, ...variables };
+}
+
+/** Runs a line as a shell does, with both outputs in one, as on a terminal. */
+function runLine(command: string, cwd: string, env: Record<string, string>): { status: number | null; output: string } {
+  const ran = spawnSync('sh', ['-c', `exec 2>&1; ${command}`], {
+    cwd,
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return { status: ran.status, output: ran.stdout.replace(/\n$/, '') };
+}
+
+t.test('the command for the tests is the one of package.json', (t) => {
+  const { scripts } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as { scripts: Record<string, string> };
+  t.equal(test, `${INSTALL}npm test`);
+  t.match(scripts['test'], /\btap\b/);
+  t.equal(shell.length, 3);
+  t.end();
+});
+
+t.test('a newcomer clones, runs one command and gets what is printed', { skip: skipWithout(git, curl) }, async (t) => {
+  t.match(clone, /^git clone \S+ (\S+)\ncd \1$/);
+  t.ok(run.startsWith(INSTALL));
+  const copy = cloneOf(t);
+  const env = userEnvironment(t, copy);
+
+  // A group of its own, so that it can be ended as Ctrl-C does.
+  const started = spawn('sh', ['-c', run.slice(INSTALL.length)], {
+    cwd: copy,
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(started, 'close');
+  const interrupt = async (): Promise<void> => {
+    if (started.exitCode === null && started.signalCode === null) process.kill(-started.pid!, 'SIGINT');
+    await ended;
+  };
+  t.teardown(interrupt);
+  let log = '';
+  const listens = patternOf(
+    readme.fences.find(({ under, language }) => under === 'Try it' && language === 'json')!.text,
+  );
+  await new Promise<void>((resolve, reject) => {
+    started.stdout.on('data', (chunk: Buffer) => {
+      log += chunk.toString('utf8');
+      if (log.split('\n').some((line) => listens.test(line))) resolve();
+    });
+    void ended.then(() => reject(new Error(`it has ended: ${log}`)));
+  });
+
+  for (const under of ['Try it', 'Routes', 'Representations of a secret', 'Command line']) {
+    const consoles = readme.fences.filter((fence) => fence.under === under && fence.language === 'console');
+    t.not(consoles.length, 0, `${under} shows something`);
+    for (const { command, output } of consoles.flatMap(({ text }) => printedCommands(text))) {
+      t.match(runLine(command, copy, env).output, patternOf(output), command);
+    }
+  }
+
+  await interrupt();
+  t.match(log, '"event":"stopped"', 'Ctrl-C stops it');
+  t.notOk(existsSync(join(copy, 'run/secrets.sock')), 'and removes the socket');
+});
+
+t.test('the example of the library prints what is printed', { skip: skipWithout(git) }, (t) => {
+  const copy = builtClone();
+  const env = userEnvironment(t, copy, { MXM_DEV_API_KEY: 'k-12345' });
+  writeFile(copy, 'example.mjs', fenceOf(readme, 'As a library', 'js'));
+  t.same(runLine('node example.mjs', copy, env), { status: 0, output: fenceOf(readme, 'As a library', 'text') });
+  t.end();
+});
+
+t.test(
+  'a user of gopass sets it up as printed and gets the value',
+  { skip: skipWithout(git, gopass, realGpg()) },
+  (t) => {
+    const home = temporaryFolder(t);
+    const env = userEnvironment(t, builtClone(), { HOME: home, GNUPGHOME: join(home, 'g') });
+    mkdirSync(join(home, 'g'), { mode: 0o700 });
+    t.teardown(() => runLine('gpgconf --kill all', home, env));
+
+    const [build, setUp = ''] = readme.fences
+      .filter(({ under, language }) => under === 'Setting up gopass' && language === 'sh')
+      .map(({ text }) => text);
+    t.match(build, /^cd \.ci\/gopass && go build /, 'what builds gopass is run by .ci/run');
+    t.equal(runLine(`set -e; ${setUp}`, home, env).status, 0, 'the set-up succeeds');
+
+    writeFile(home, 'launch.yaml', fenceOf(readme, 'The launch file', 'yaml'));
+    writeFile(home, 'secrets.yaml', fenceOf(readme, 'The secrets file', 'yaml'));
+    const consoles = readme.fences.filter(
+      ({ under, language }) => under === 'Setting up gopass' && language === 'console',
+    );
+    for (const { command, output } of consoles.flatMap(({ text }) => printedCommands(text))) {
+      t.match(runLine(command, home, env).output, patternOf(output), command);
+    }
+
+    const served = runLine(
+      'mxm-secretsd serve --launch launch.yaml > log & daemon=$!; mxm-secretsd get databento_api_key --socket run/secrets.sock --wait 20; status=$?; kill $daemon; wait $daemon; exit $status',
+      home,
+      env,
+    );
+    t.same(served, { status: 0, output: 'db-12345' }, 'the value that was inserted comes over the socket');
+    t.end();
+  },
+);
+
+t.test('the reader of printed commands finds them with their output', (t) => {
+  t.same(printedCommands('$ a\nb\n\nc\n$ d'), [
+    { command: 'a', output: 'b\n\nc' },
+    { command: 'd', output: '' },
+  ]);
+  t.throws(() => printedCommands('a'));
+  t.match('{"id":"12"}', patternOf('{"id":"…"}'));
+  t.notMatch('{"id":"12"}x', patternOf('{"id":"…"}'));
+  t.end();
+});
