@@ -1,10 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { SecretsApi } from './api.js';
 import type { BackendSurroundings } from './backends/backend.js';
 import type { Configuration } from './config/load.js';
-import { buildApp, type Serving } from './http/app.js';
+import { ConfigError } from './config/problems.js';
+import { createGate } from './gate.js';
+import { buildApp, type ConfigStatus, type Serving } from './http/app.js';
 import type { Limits } from './limits.js';
 import { createAudit } from './log/audit.js';
+import { type AuditFile, openAuditFile } from './log/audit_file.js';
 import { createLineWriter } from './log/line_writer.js';
 import { createLogger } from './log/logger.js';
 import { listenOnFile } from './os/socket_file.js';
@@ -16,50 +20,100 @@ const AUDIT_TIMEOUT_MS = 1_000;
 const LAST_ANSWER_MS = 2_000;
 
 export interface Daemon {
+  /**
+   * Reads the configuration again and swaps it in as one; in error, or with another identity or socket, the last good
+   * one stays. Also opens the audit file anew.
+   */
+  reload(): void;
   /** Lets requests in flight finish, answers later ones `shutting_down`, removes the socket. */
   stop(): Promise<void>;
 }
 
 export interface DaemonSurroundings extends BackendSurroundings {
-  /** Where the log and the audit records go. */
+  /** Where the log goes, and the audit records without a file of their own. */
   readonly logFd: number;
 }
 
-/** Serves a checked configuration. Rejects with a SocketError when the socket cannot be made. */
+/**
+ * Serves what `load` gives. Rejects with a ConfigError, or with a SocketError when the socket cannot be made.
+ */
 export async function startDaemon(
-  configuration: Configuration,
+  load: () => Configuration,
   { environment, logFd }: DaemonSurroundings,
 ): Promise<Daemon> {
-  const { identity, socket, limits, logLevel, registries, digest, loadedAt } = configuration;
+  let configuration = load();
+  let auditFile = openAudit(configuration);
+  let lastError: ConfigStatus['lastError'] = null;
   const writer = createLineWriter(logFd, AUDIT_TIMEOUT_MS);
-  const log = createLogger(logLevel, writer);
-  const serving: Serving = {
-    identity,
-    api: new SecretsApi(registries, { limits, environment }),
-    config: { digest, loadedAt },
-  };
+  const log = createLogger(configuration.logLevel, writer);
+  const gate = createGate(() => configuration.limits);
+  let serving = serve(configuration);
+
   const built = buildApp({
     serving: () => serving,
-    audit: createAudit((line) => writer.append(line)),
+    configStatus: () => ({ digest: configuration.digest, loadedAt: configuration.loadedAt, lastError }),
+    audit: createAudit((line) => (auditFile ?? writer).append(line)),
     log,
   });
   const { app } = built;
   await app.ready();
-  const socketFile = await listenOnFile(app.server, socket);
+  const socketFile = await listenOnFile(app.server, configuration.socket);
+  const { identity, socket, digest } = configuration;
   log.info({ event: 'listening', socket: socket.path, ...identity, digest });
 
+  function serve({ identity, registries, limits, connections }: Configuration): Serving {
+    return { identity, api: new SecretsApi(registries, { limits, environment, gate }), connections };
+  }
+
   return {
+    reload() {
+      try {
+        const next = load();
+        refuseChanges(configuration, next);
+        const nextAuditFile = openAudit(next);
+        void auditFile?.close();
+        auditFile = nextAuditFile;
+        configuration = next;
+        serving = serve(next);
+        lastError = null;
+        log.level = next.logLevel;
+        log.info({ event: 'reloaded', digest: next.digest });
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        lastError = { at: new Date(), message: error.message };
+        log.error({ event: 'reload_refused', problems: error.message.split('\n') });
+      }
+    },
     async stop() {
       log.info({ event: 'stopping' });
-      await Promise.race([built.drain(), sleep(longestAnswer(limits), undefined, { ref: false })]);
+      await Promise.race([built.drain(), sleep(longestAnswer(configuration.limits), undefined, { ref: false })]);
       socketFile.remove();
       app.server.close();
       app.server.closeAllConnections();
       await app.close();
       log.info({ event: 'stopped' });
-      await writer.drained();
+      await Promise.all([writer.drained(), auditFile?.close()]);
     },
   };
+}
+
+function openAudit({ auditFile: path, launchFile }: Configuration): AuditFile | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return openAuditFile(path, AUDIT_TIMEOUT_MS);
+  } catch (error) {
+    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+    throw new ConfigError([{ file: launchFile, path: 'log.audit_file', message: `cannot be opened: ${code}` }]);
+  }
+}
+
+/** Callers have been told who they talk to and where: that is for another start. */
+function refuseChanges(current: Configuration, next: Configuration): void {
+  const message = 'cannot change by reload: restart the daemon';
+  const problems = (['identity', 'socket'] as const)
+    .filter((key) => !isDeepStrictEqual(current[key], next[key]))
+    .map((path) => ({ file: next.launchFile, path, message }));
+  if (problems.length > 0) throw new ConfigError(problems);
 }
 
 /** Milliseconds in which all that has been accepted is answered, even if every backend call takes all of its time. */

@@ -43,10 +43,7 @@ const io: Io = {
   environment: process.env,
   stdout: output(1, () => process.stdout),
   stderr: { ...stderr, write: (bytes) => stderr.write(bytes).catch(() => undefined) },
-  untilSignal: (...signals) =>
-    new Promise((resolve) => {
-      for (const signal of signals) process.on(signal, () => resolve(signal));
-    }),
+  onSignal: (signal, handle) => void process.on(signal, handle),
 };
 
 process.exitCode = await run(process.argv.slice(2), io);

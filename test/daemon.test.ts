@@ -164,7 +164,10 @@ t.test('a start that fails leaves nothing open', async (t) => {
   const open = (): number => readdirSync('/proc/self/fd').length;
   const fd = 2;
   const before = open();
-  await t.rejects(startDaemon(loadConfiguration(launchFile), { environment: {}, logFd: fd }), { name: 'SocketError' });
+  await t.rejects(
+    startDaemon(() => loadConfiguration(launchFile), { environment: {}, logFd: fd }),
+    { name: 'SocketError' },
+  );
   await until(() => open() <= before);
   t.equal(readFileSync(socket, 'utf8'), 'theirs');
 });

@@ -106,11 +106,12 @@ function serveInProcess(): { built: ReturnType<typeof buildApp>; audit: string[]
   const serving: Serving = {
     identity: { machine: 'localhost', environment: 'dev', role: 'demo' },
     api,
-    config: { digest: '', loadedAt: new Date(0) },
+    connections: 512,
   };
   const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
   const built = buildApp({
     serving: () => serving,
+    configStatus: () => ({ digest: '', loadedAt: new Date(0), lastError: null }),
     audit: createAudit((line) => {
       audit.push(line);
       return Promise.resolve(true);

@@ -4,8 +4,8 @@ export interface Io {
   readonly stdout: Output;
   /** Its writes never reject: a message that nobody takes changes nothing of the exit status. */
   readonly stderr: Output;
-  /** Resolves at the first of these signals; later ones are ignored. */
-  untilSignal(...signals: readonly NodeJS.Signals[]): Promise<NodeJS.Signals>;
+  /** In place of what the signal would do by itself, every time that it comes. */
+  onSignal(signal: NodeJS.Signals, handle: () => void): void;
 }
 
 export interface Output {

@@ -5,10 +5,19 @@ import { EXIT } from './exit_status.js';
 import type { Io } from './io.js';
 
 export async function serve(io: Io, options: OptionValues): Promise<number> {
-  const configuration = loadConfiguration(requiredOption(options, 'launch', 'FILE'));
-  // Listened for before the start, so that a signal during it stops the daemon and not just the process.
-  const stopped = io.untilSignal('SIGTERM', 'SIGINT');
-  const daemon = await startDaemon(configuration, { environment: io.environment, logFd: io.stdout.fd });
+  const launchFile = requiredOption(options, 'launch', 'FILE');
+  // From the first instant, so that a signal during the start stops the daemon and not just the process.
+  const stopped = new Promise<void>((resolve) => {
+    io.onSignal('SIGTERM', resolve);
+    io.onSignal('SIGINT', resolve);
+  });
+  let reload = (): void => undefined; // during the start what is being read is new enough
+  io.onSignal('SIGHUP', () => reload());
+  const daemon = await startDaemon(() => loadConfiguration(launchFile), {
+    environment: io.environment,
+    logFd: io.stdout.fd,
+  });
+  reload = () => daemon.reload();
   await stopped;
   await daemon.stop();
   return EXIT.ok;

@@ -23,6 +23,8 @@ const MAX_SOCKET_PATH_BYTES = 107;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+const DEFAULT_CONNECTIONS = 512;
+
 const MAX_TIMER_MS = 2_147_483_647;
 
 export const LAUNCH_SCHEMA = closedObject({
@@ -66,6 +68,12 @@ export const LAUNCH_SCHEMA = closedObject({
             description: 'after this a backend call is killed',
           }),
         ),
+        connections: Type.Optional(
+          wholeNumber(1, 1_000_000, {
+            default: DEFAULT_CONNECTIONS,
+            description: 'open connections; above it `overloaded`, above twice it closed',
+          }),
+        ),
         max_value_bytes: Type.Optional(
           wholeNumber(1, 268_435_456, {
             default: DEFAULT_LIMITS.maxValueBytes,
@@ -81,6 +89,9 @@ export const LAUNCH_SCHEMA = closedObject({
       {
         level: Type.Optional(
           oneOf(LOG_LEVELS, { default: 'info', description: 'of the log; audit records do not depend on it' }),
+        ),
+        audit_file: Type.Optional(
+          cleanText({ description: 'where audit records go instead of stdout; relative to this file' }),
         ),
       },
       { description: 'the log on stdout' },
@@ -101,7 +112,10 @@ export interface LaunchConfig {
   readonly identity: RuntimeIdentity;
   readonly socket: SocketConfig;
   readonly limits: Limits;
+  readonly connections: number;
   readonly logLevel: LogLevel;
+  /** Absolute. */
+  readonly auditFile?: string;
 }
 
 /** Where the secrets are: known even of a launch file that has other problems, so that both are reported at once. */
@@ -161,7 +175,9 @@ function launchConfig(data: RawLaunch, folder: string, gid: number | undefined):
       backendTimeoutMs: limits.backend_timeout_ms ?? DEFAULT_LIMITS.backendTimeoutMs,
       maxValueBytes: limits.max_value_bytes ?? DEFAULT_LIMITS.maxValueBytes,
     },
+    connections: limits.connections ?? DEFAULT_CONNECTIONS,
     logLevel: log.level ?? 'info',
+    ...(log.audit_file !== undefined && { auditFile: resolve(folder, log.audit_file) }),
   };
 }
 

@@ -10,6 +10,8 @@ import { checkSecrets, type Registries, secretsPath } from './secrets_config.js'
 import { parseYaml } from './yaml_document.js';
 
 export interface Configuration extends LaunchConfig {
+  /** As it was named. */
+  readonly launchFile: string;
   readonly registries: Registries;
   /** SHA-256 of both files, in hexadecimal. */
   readonly digest: string;
@@ -68,7 +70,7 @@ export function loadConfiguration(launchFile: string): Configuration {
   if (launch?.config === undefined || registries === undefined || problems.length > 0) {
     throw new ConfigError(inReadingOrder(problems));
   }
-  return { ...launch.config, registries, digest: hash.digest('hex'), loadedAt: new Date() };
+  return { ...launch.config, launchFile, registries, digest: hash.digest('hex'), loadedAt: new Date() };
 }
 
 /** The launch file's first, as it was read first; then by place. */

@@ -7,6 +7,7 @@ import type { SecretsApi } from '../api.js';
 import type { RuntimeIdentity } from '../domain/identity.js';
 import type { Audit } from '../log/audit.js';
 import { kindOf } from '../log/logger.js';
+import { countConnections } from './connections.js';
 import { createExchanges, type Exchanges } from './exchanges.js';
 import { refuseParserError } from './parser_error.js';
 import { sendProblem } from './problem.js';
@@ -23,11 +24,20 @@ const REQUEST_TIMEOUT_MS = 30_000;
 export interface Serving {
   readonly identity: RuntimeIdentity;
   readonly api: SecretsApi;
-  readonly config: { readonly digest: string; readonly loadedAt: Date };
+  /** Open connections above which those that came last are told `overloaded`; above twice it they are closed. */
+  readonly connections: number;
+}
+
+export interface ConfigStatus {
+  readonly digest: string;
+  readonly loadedAt: Date;
+  /** Why the last reload was refused; null when it was not. */
+  readonly lastError: { readonly at: Date; readonly message: string } | null;
 }
 
 export interface AppParts {
   readonly serving: () => Serving;
+  readonly configStatus: () => ConfigStatus;
   readonly audit: Audit;
   readonly log: Logger;
 }
@@ -86,9 +96,10 @@ function routerTarget(target: string): string {
 }
 
 /** The routes and their rules, without a socket. */
-export function buildApp({ serving, audit, log }: AppParts): BuiltApp {
+export function buildApp({ serving, configStatus, audit, log }: AppParts): BuiltApp {
   const exchanges = createExchanges();
   const app = createFastify(exchanges);
+  const connections = countConnections(app.server, () => serving().connections);
   let stopping = false;
 
   for (const method of METHODS) {
@@ -108,6 +119,7 @@ export function buildApp({ serving, audit, log }: AppParts): BuiltApp {
     if (request.is404) return sendProblem(reply, 'not_found');
     if (config.otherMethods === true) return sendProblem(reply, 'method_not_allowed');
     if (config.audited === true) return undefined;
+    if (config.health !== true && connections.isSurplus(request.raw.socket)) return sendProblem(reply, 'overloaded');
     if (stopping) return sendProblem(reply, 'shutting_down');
     if (config.health !== true && !(await isWellBehaved(request))) return sendProblem(reply, 'invalid_request');
     return undefined;
@@ -124,10 +136,10 @@ export function buildApp({ serving, audit, log }: AppParts): BuiltApp {
     if (method === 'GET') paths.push(url);
   });
   const routes = [
-    healthRoutes(log),
+    healthRoutes(log, configStatus),
     identityRoute,
     namesRoute,
-    secretRoute({ audit, log, isStopping: () => stopping }),
+    secretRoute({ audit, log, connections, isStopping: () => stopping }),
   ];
   for (const route of routes) route(app);
   for (const url of paths) {

@@ -29,14 +29,14 @@ interface Line {
   readonly settle?: (written: boolean) => void;
 }
 
-export function createLineWriter(target: number, timeoutMs: number): LineWriter {
+export function createLineWriter(target: number, timeoutMs: number, startsTorn = false): LineWriter {
   const fd = withoutBlocking(target);
   const report = createLogger('warn', { write: log });
   let waiting: Line[] = [];
   let waitingLogBytes = 0;
   let droppedLogLines = 0;
   /** The last write ended within a line: the next one must not continue it. */
-  let torn = false;
+  let torn = startsTorn;
   /** From the first line that waits until none does. */
   let busy: Promise<void> | undefined;
 

@@ -57,11 +57,10 @@ t.test('a signal that comes during the start ends the daemon as well', async (t)
   // Raised as soon as it is listened for, which is before the socket is made.
   const early: Io = {
     ...io,
-    untilSignal: (...signals) => {
-      const signal = io.untilSignal(...signals);
-      io.raise('SIGTERM');
+    onSignal: (signal, handle) => {
+      io.onSignal(signal, handle);
+      io.raise(signal);
       t.notOk(existsSync(socket));
-      return signal;
     },
   };
   t.equal(await run(['serve', '--launch', launch], early), 0);

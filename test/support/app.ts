@@ -5,7 +5,7 @@ import type { Backend } from '../../src/backends/backend.js';
 import type { LogLevel } from '../../src/config/launch_config.js';
 import type { RuntimeIdentity } from '../../src/domain/identity.js';
 import { createGate } from '../../src/gate.js';
-import { buildApp, type BuiltApp, type Serving } from '../../src/http/app.js';
+import { buildApp, type ConfigStatus, type BuiltApp, type Serving } from '../../src/http/app.js';
 import { DEFAULT_LIMITS, type Limits } from '../../src/limits.js';
 import { type Audit, type AuditRecord, createAudit } from '../../src/log/audit.js';
 import { createLogger } from '../../src/log/logger.js';
@@ -36,6 +36,8 @@ export interface TestAppOptions {
   readonly environment?: Record<string, string>;
   readonly identity?: RuntimeIdentity;
   readonly limits?: Partial<Limits>;
+  readonly connections?: number;
+  readonly configStatus?: Partial<ConfigStatus>;
   /** Asked in place of every store's own. */
   readonly backend?: Backend;
   /** Changes what a request is answered with. */
@@ -61,7 +63,7 @@ export function testApp(t: Ending, options: TestAppOptions = {}): TestApp {
   const limits = { ...DEFAULT_LIMITS, backendConcurrency: 8, ...options.limits }; // on any number of cores
   const api = SecretsApi.fromConfigData(data, { environment, limits });
   if (backend !== undefined) askOnly(api, backend, limits);
-  const serving: Serving = { identity, api, config: { digest: 'sha256:0', loadedAt: new Date(0) } };
+  const serving: Serving = { identity, api, connections: options.connections ?? 512 };
 
   const audit: TestApp['audit'] = [];
   const recorder: Audit = createAudit(async (line) => {
@@ -78,6 +80,7 @@ export function testApp(t: Ending, options: TestAppOptions = {}): TestApp {
 
   const built = buildApp({
     serving: () => options.serving?.(serving) ?? serving,
+    configStatus: () => ({ digest: 'sha256:0', loadedAt: new Date(0), lastError: null, ...options.configStatus }),
     audit: recorder,
     log: logger,
   });

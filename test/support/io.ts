@@ -44,10 +44,7 @@ export function memoryIo({ environment = {}, isTTY = false, fd = -1, broken }: M
         return Promise.resolve();
       },
     },
-    untilSignal: (...names) =>
-      new Promise((resolve) => {
-        for (const name of names) signals.once(name, () => resolve(name));
-      }),
+    onSignal: (signal, handle) => void signals.on(signal, handle),
     bytes: () => Buffer.concat(stdout),
     text: () => Buffer.concat(stdout).toString('utf8'),
     errors: () => Buffer.concat(stderr).toString('utf8'),

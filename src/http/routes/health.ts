@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Logger } from 'pino';
 import { ERROR_CODES } from '../../domain/errors.js';
-import type { App } from '../app.js';
+import type { App, ConfigStatus } from '../app.js';
 
 const alive = Type.Object({ status: Type.Literal('ok') });
 
@@ -15,10 +15,14 @@ const readiness = Type.Object({
       code: Type.Optional(Type.Union(ERROR_CODES.map((code) => Type.Literal(code)))),
     }),
   ),
-  config: Type.Object({ digest: Type.String(), loaded_at: Type.String(), last_error: Type.Null() }),
+  config: Type.Object({
+    digest: Type.String(),
+    loaded_at: Type.String(),
+    last_error: Type.Union([Type.Null(), Type.Object({ at: Type.String(), message: Type.String() })]),
+  }),
 });
 
-export function healthRoutes(log: Logger) {
+export function healthRoutes(log: Logger, configStatus: () => ConfigStatus) {
   return (app: App): void => {
     app.get('/healthz', { config: { health: true }, schema: { response: { 200: alive } } }, () => ({
       status: 'ok' as const,
@@ -28,13 +32,13 @@ export function healthRoutes(log: Logger) {
       '/readyz',
       { config: { health: true }, schema: { response: { 200: readiness, 503: readiness } } },
       async (request, reply) => {
-        const { api, config } = request.serving;
+        const { digest, loadedAt, lastError } = configStatus();
         const stores: Record<
           string,
           { backend: string; status: 'ready' | 'unready'; code?: (typeof ERROR_CODES)[number] }
         > = {};
         let ready = true;
-        for (const [name, { backend, status, code, reason }] of await api.readiness()) {
+        for (const [name, { backend, status, code, reason }] of await request.serving.api.readiness()) {
           stores[name] = { backend, status, ...(code !== undefined && { code }) };
           if (status === 'ready') continue;
           ready = false;
@@ -43,7 +47,11 @@ export function healthRoutes(log: Logger) {
         return reply.code(ready ? 200 : 503).send({
           status: ready ? 'ready' : 'unready',
           stores,
-          config: { digest: config.digest, loaded_at: config.loadedAt.toISOString(), last_error: null },
+          config: {
+            digest,
+            loaded_at: loadedAt.toISOString(),
+            last_error: lastError && { at: lastError.at.toISOString(), message: lastError.message },
+          },
         });
       },
     );

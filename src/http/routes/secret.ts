@@ -9,6 +9,7 @@ import { kindOf } from '../../log/logger.js';
 import type { SecretLease } from '../../retrieve.js';
 import { negotiate, type Representation } from '../accept.js';
 import type { App } from '../app.js';
+import type { Connections } from '../connections.js';
 import { sendProblem } from '../problem.js';
 import { represent } from '../representation.js';
 import { isWellBehaved } from '../request_rules.js';
@@ -16,6 +17,7 @@ import { isWellBehaved } from '../request_rules.js';
 export interface SecretRouteParts {
   readonly audit: Audit;
   readonly log: Logger;
+  readonly connections: Connections;
   readonly isStopping: () => boolean;
 }
 
@@ -33,13 +35,14 @@ interface Reached {
 
 const MAX_RECORDED_NAME = 128;
 
-export function secretRoute({ audit, log, isStopping }: SecretRouteParts) {
+export function secretRoute({ audit, log, connections, isStopping }: SecretRouteParts) {
   /** The first rule that applies ends the request; a backend is asked when none does. */
   async function end(request: FastifyRequest, name: string): Promise<Ending> {
     const { api, identity } = request.serving;
     let reached: Reached = { decision: null };
     let error: unknown;
     try {
+      if (connections.isSurplus(request.raw.socket)) return { ...reached, outcome: 'overloaded' };
       if (isStopping()) return { ...reached, outcome: 'shutting_down' };
       if (!(await isWellBehaved(request))) return { decision: 'invalid', outcome: 'invalid_request' };
       if (!isIdentifier(name)) return { decision: 'invalid', outcome: 'invalid_secret_name' };

@@ -1,0 +1,31 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { createLineWriter, type LineWriter } from './line_writer.js';
+
+const LF = 0x0a;
+
+export interface AuditFile extends Pick<LineWriter, 'append'> {
+  /** Closes the file once what was appended is written or given up. */
+  close(): Promise<void>;
+}
+
+/** Opens a file for audit records: appended to, made with mode 0600. Throws what the operating system says. */
+export function openAuditFile(path: string, timeoutMs: number): AuditFile {
+  // Readable, to see how it ends; without O_NONBLOCK a FIFO would hold the daemon for ever.
+  const fd = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK, 0o600);
+  const writer = createLineWriter(fd, timeoutMs, endsWithinLine(fd));
+  return {
+    append: (line) => writer.append(line),
+    async close() {
+      await writer.drained();
+      closeSync(fd);
+    },
+  };
+}
+
+/** A daemon that was killed, or a full disk, may have left half a record. */
+function endsWithinLine(fd: number): boolean {
+  const { size } = fstatSync(fd);
+  const last = Buffer.alloc(1, LF);
+  if (size > 0) readSync(fd, last, 0, 1, size - 1);
+  return last[0] !== LF;
+}

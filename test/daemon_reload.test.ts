@@ -1,0 +1,140 @@
+import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { ask } from './support/http_client.js';
+import { type RunningDaemon, startDaemonProcess } from './support/process.js';
+import { writeFile } from './support/temporary.js';
+import { until } from './support/until.js';
+
+function secrets(...names: string[]): string {
+  const refs = names.map((name) => `  ${name}: { store: demo, path: ${name}, policy: open }`).join('\n');
+  return `stores:\n  demo: { backend: env, root: mxm }\nrefs:\n${refs}\npolicies:\n  open: { allowed_principals: [marketdata] }\n`;
+}
+
+const ENVIRONMENT = { MXM_A: 'first', MXM_B: 'second' };
+
+/** Sends SIGHUP and waits for what the daemon says of it. */
+async function reload(daemon: RunningDaemon): Promise<Record<string, unknown>> {
+  const told = () => daemon.log().filter(({ event }) => event === 'reloaded' || event === 'reload_refused');
+  const before = told().length;
+  daemon.child.kill('SIGHUP');
+  return until(() => told()[before]);
+}
+
+interface ReadyConfig {
+  readonly digest: string;
+  readonly last_error: { readonly at: string; readonly message: string } | null;
+}
+
+async function readyConfig({ socket }: RunningDaemon): Promise<ReadyConfig> {
+  return (await ask(socket, '/readyz')).json['config'] as ReadyConfig;
+}
+
+function rewrite(daemon: RunningDaemon, change: (launch: string) => string): void {
+  writeFile(daemon.folder, 'launch.yaml', change(readFileSync(daemon.launchFile, 'utf8')));
+}
+
+t.test('SIGHUP swaps a valid configuration in', async (t) => {
+  const daemon = await startDaemonProcess(t, { secrets: secrets('a'), env: ENVIRONMENT });
+  const before = await readyConfig(daemon);
+  t.equal((await ask(daemon.socket, '/secrets/b')).status, 404);
+  writeFile(daemon.folder, 'secrets.yaml', secrets('b'));
+  const told = await reload(daemon);
+  const after = await readyConfig(daemon);
+  t.match(told, { event: 'reloaded', digest: after.digest });
+  t.not(after.digest, before.digest);
+  t.equal(after.last_error, null);
+  t.equal((await ask(daemon.socket, '/secrets/b')).json['value'], 'second');
+  t.equal((await ask(daemon.socket, '/secrets/a')).status, 404);
+});
+
+t.test('a configuration in error changes nothing and is told, until a good one comes', async (t) => {
+  const daemon = await startDaemonProcess(t, { secrets: secrets('a'), env: ENVIRONMENT });
+  const before = await readyConfig(daemon);
+  writeFile(daemon.folder, 'secrets.yaml', secrets('a').replace('store: demo', 'store: dmo'));
+  const told = await reload(daemon);
+  const problem = /secrets\.yaml:\d+:\d+: refs\.a\.store: "dmo" is no store; did you mean "demo"\?/;
+  t.match(told, { event: 'reload_refused', problems: [problem] });
+  const refused = await readyConfig(daemon);
+  t.equal(refused.digest, before.digest);
+  t.match(refused.last_error, { at: /^\d{4}-/, message: problem });
+  t.equal((await ask(daemon.socket, '/secrets/a')).status, 200);
+
+  writeFile(daemon.folder, 'secrets.yaml', secrets('a'));
+  await reload(daemon);
+  t.equal((await readyConfig(daemon)).last_error, null);
+});
+
+t.test('identity and socket do not change by reload', async (t) => {
+  const daemon = await startDaemonProcess(t, { secrets: secrets('a'), env: ENVIRONMENT });
+  rewrite(daemon, (launch) => launch.replace('role: marketdata', 'role: research').replace('s.sock', 'other.sock'));
+  t.match(await reload(daemon), {
+    event: 'reload_refused',
+    problems: [
+      /launch\.yaml: identity: cannot change by reload: restart the daemon$/,
+      /launch\.yaml: socket: cannot change by reload: restart the daemon$/,
+    ],
+  });
+  t.match((await ask(daemon.socket, '/identity')).json, { principal: 'marketdata' });
+});
+
+t.test('limits and the level of the log change by reload', async (t) => {
+  const daemon = await startDaemonProcess(t, { secrets: secrets('a'), env: ENVIRONMENT });
+  rewrite(daemon, (launch) => `${launch}limits: { max_value_bytes: 4 }\nlog: { level: debug }\n`);
+  await reload(daemon);
+  t.equal((await ask(daemon.socket, '/secrets/a')).json['code'], 'backend_failed', '"first" has five bytes');
+});
+
+t.test('audit records go to their file, which SIGHUP opens anew', async (t) => {
+  const daemon = await startDaemonProcess(t, {
+    secrets: secrets('a'),
+    env: ENVIRONMENT,
+    launch: 'log: { audit_file: audit.jsonl }\n',
+  });
+  const [file, rotated] = [join(daemon.folder, 'audit.jsonl'), join(daemon.folder, 'audit.jsonl.1')];
+  const outcomes = (path: string) =>
+    readFileSync(path, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { secret: string }).secret);
+
+  await ask(daemon.socket, '/secrets/a');
+  renameSync(file, rotated);
+  await ask(daemon.socket, '/secrets/b');
+  t.same(outcomes(rotated), ['a', 'b'], 'until told otherwise the records follow the file');
+  await reload(daemon);
+  await ask(daemon.socket, '/secrets/c');
+  t.same(outcomes(file), ['c']);
+  t.same(outcomes(rotated), ['a', 'b']);
+  t.same(daemon.audit(), [], 'and none goes to stdout');
+});
+
+t.test('an audit file that cannot be opened stops the start, and leaves a running daemon as it is', async (t) => {
+  const daemon = await startDaemonProcess(t, {
+    secrets: secrets('a'),
+    env: ENVIRONMENT,
+    launch: 'log: { audit_file: audit.jsonl }\n',
+  });
+  rewrite(daemon, (launch) => launch.replace('audit.jsonl', 'missing/audit.jsonl'));
+  t.match(await reload(daemon), { problems: [/launch\.yaml: log\.audit_file: cannot be opened: ENOENT$/] });
+  t.equal((await ask(daemon.socket, '/secrets/a')).status, 200);
+  t.ok(existsSync(join(daemon.folder, 'audit.jsonl')));
+  await t.rejects(
+    startDaemonProcess(t, { secrets: secrets('a'), launch: 'log: { audit_file: missing/audit.jsonl }\n' }),
+    /log\.audit_file: cannot be opened: ENOENT/,
+  );
+});
+
+t.test('a full audit file means that nothing is handed out', async (t) => {
+  const daemon = await startDaemonProcess(t, {
+    secrets: secrets('a'),
+    env: ENVIRONMENT,
+    launch: 'log: { audit_file: /dev/full }\n',
+  });
+  const refused = await ask(daemon.socket, '/secrets/a');
+  t.match(refused, { status: 503, json: { code: 'audit_unavailable', retryable: true } });
+  t.equal((await ask(daemon.socket, '/healthz')).status, 200);
+  rewrite(daemon, (launch) => launch.replace('/dev/full', 'audit.jsonl'));
+  await reload(daemon);
+  t.equal((await ask(daemon.socket, '/secrets/a')).status, 200);
+});

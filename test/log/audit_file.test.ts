@@ -1,0 +1,57 @@
+import { appendFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { openAuditFile } from '../../src/log/audit_file.js';
+import { temporaryFolder, writeFile } from '../support/temporary.js';
+
+t.test('lines are appended to a file that only its owner may read', async (t) => {
+  const path = join(temporaryFolder(t), 'audit.jsonl');
+  for (const line of ['one\n', 'two\n']) {
+    const file = openAuditFile(path, 1_000);
+    t.equal(await file.append(line), true);
+    await file.close();
+  }
+  t.equal(readFileSync(path, 'utf8'), 'one\ntwo\n');
+  t.equal(statSync(path).mode & 0o777, 0o600);
+});
+
+t.test('closing waits for what was appended', async (t) => {
+  const path = join(temporaryFolder(t), 'audit.jsonl');
+  const file = openAuditFile(path, 1_000);
+  const written = file.append('line\n');
+  await file.close();
+  t.equal(await written, true);
+  t.equal(readFileSync(path, 'utf8'), 'line\n');
+});
+
+t.test('half a record that an earlier daemon has left does not swallow the next one', async (t) => {
+  const path = writeFile(temporaryFolder(t), 'audit.jsonl', 'whole\n{"ha');
+  const file = openAuditFile(path, 1_000);
+  await file.append('next\n');
+  await file.close();
+  t.equal(readFileSync(path, 'utf8'), 'whole\n{"ha\nnext\n');
+});
+
+t.test('a full disk is told, and the file serves again when there is room', async (t) => {
+  const file = openAuditFile('/dev/full', 1_000);
+  t.equal(await file.append('line\n'), false);
+  await file.close();
+});
+
+t.test('what others append meanwhile stays', async (t) => {
+  const path = join(temporaryFolder(t), 'audit.jsonl');
+  const file = openAuditFile(path, 1_000);
+  await file.append('one\n');
+  appendFileSync(path, 'theirs\n');
+  await file.append('two\n');
+  await file.close();
+  t.equal(readFileSync(path, 'utf8'), 'one\ntheirs\ntwo\n');
+});
+
+t.test('what cannot be opened throws', (t) => {
+  const folder = temporaryFolder(t);
+  mkdirSync(join(folder, 'folder'));
+  t.throws(() => openAuditFile(join(folder, 'folder'), 1_000), { code: 'EISDIR' });
+  t.throws(() => openAuditFile(join(folder, 'missing', 'audit.jsonl'), 1_000), { code: 'ENOENT' });
+  t.end();
+});
