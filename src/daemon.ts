@@ -45,7 +45,10 @@ export async function startDaemon(
   });
   const { app } = built;
   await app.ready();
-  const socketFile = await listenOnFile(app.server, socket);
+  const socketFile = await listenOnFile(app.server, socket).catch(async (error: unknown) => {
+    await writer.close();
+    throw error;
+  });
   log.info({ event: 'listening', socket: socket.path, ...identity, digest });
 
   return {
@@ -57,7 +60,7 @@ export async function startDaemon(
       app.server.closeAllConnections();
       await app.close();
       log.info({ event: 'stopped' });
-      await writer.drained();
+      await writer.close();
     },
   };
 }
