@@ -57,12 +57,19 @@ export async function startDaemon(
   });
   const { app } = built;
   await app.ready();
-  const socketFile = await listenOnFile(app.server, configuration.socket);
+  const socketFile = await listenOnFile(app.server, configuration.socket).catch(async (error: unknown) => {
+    await closeLogs();
+    throw error;
+  });
   const { identity, socket, digest } = configuration;
   log.info({ event: 'listening', socket: socket.path, ...identity, digest });
 
   function serve({ identity, registries, limits, connections }: Configuration): Serving {
     return { identity, api: new SecretsApi(registries, { limits, environment, gate }), connections };
+  }
+
+  async function closeLogs(): Promise<void> {
+    await Promise.all([writer.close(), auditFile?.close()]);
   }
 
   return {
@@ -92,7 +99,7 @@ export async function startDaemon(
       app.server.closeAllConnections();
       await app.close();
       log.info({ event: 'stopped' });
-      await Promise.all([writer.drained(), auditFile?.close()]);
+      await closeLogs();
     },
   };
 }

@@ -16,7 +16,7 @@ export function openAuditFile(path: string, timeoutMs: number): AuditFile {
   return {
     append: (line) => writer.append(line),
     async close() {
-      await writer.drained();
+      await writer.close();
       closeSync(fd);
     },
   };

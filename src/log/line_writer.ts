@@ -1,4 +1,4 @@
-import { constants, fstatSync, openSync, write } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, write } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLogger } from './logger.js';
 
@@ -21,6 +21,8 @@ export interface LineWriter {
   append(line: string): Promise<boolean>;
   /** Resolves when all lines have been written or given up. */
   drained(): Promise<void>;
+  /** When drained, lets go of what it has opened itself: nothing may be written afterwards. */
+  close(): Promise<void>;
 }
 
 interface Line {
@@ -118,6 +120,10 @@ export function createLineWriter(target: number, timeoutMs: number, startsTorn =
       });
     },
     drained: () => Promise.resolve(busy),
+    async close() {
+      await busy;
+      if (fd !== target) closeSync(fd);
+    },
   };
 }
 
