@@ -1,5 +1,6 @@
-import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { testApp, type TestApp } from '../support/app.js';
 import type { Ending } from '../support/temporary.js';
@@ -69,7 +70,7 @@ t.test('who was one too many is served when others have left', async (t) => {
   const second = await client(t, path);
   t.equal(await second.status('/secrets'), 503);
   await first.leave();
-  while ((await openConnections(app)) > 1);
+  while ((await openConnections(app)) > 1) await sleep(5);
   t.equal(await second.status('/secrets'), 200);
 });
 
