@@ -9,7 +9,7 @@ import { ask } from './support/http_client.js';
 import { openPipe } from './support/pipe.js';
 import { startDaemonProcess, writeConfiguration } from './support/process.js';
 import { openRaw, requestText, splitAnswers } from './support/raw_connection.js';
-import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
+import { type Ending, writeFile } from './support/temporary.js';
 import { until } from './support/until.js';
 
 const SECRETS = `
@@ -145,17 +145,6 @@ t.test('SIGUSR1 opens no inspector', async (t) => {
   t.equal((await ask(daemon.socket, '/secrets/api_key')).status, 200);
   t.same(await daemon.stop(), { status: 0, signal: null });
   t.equal(daemon.stderr(), '');
-});
-
-t.test('the daemon runs where its working directory is no more', async (t) => {
-  const gone = temporaryFolder(t);
-  const preload = `import { rmdirSync } from 'node:fs'; process.chdir('${gone}'); rmdirSync('${gone}');`;
-  const daemon = await startDaemonProcess(t, {
-    secrets: SECRETS,
-    env: { ...ENVIRONMENT, NODE_OPTIONS: '' }, // where Node is to read source maps it needs its working directory
-    nodeArguments: [`--import=data:text/javascript,${encodeURIComponent(preload)}`],
-  });
-  t.equal((await ask(daemon.socket, '/secrets/api_key')).status, 200);
 });
 
 t.test('a start that fails leaves nothing open', async (t) => {

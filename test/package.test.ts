@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   accessSync,
   constants,
@@ -9,11 +10,12 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { VERSION } from '../src/version.js';
+import { untilAnswers } from './support/process.js';
 import { temporaryFolder } from './support/temporary.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -21,10 +23,18 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** What is made or installed, and what is git's. */
 const NOT_SOURCES = new Set(['node_modules', 'dist', 'run', 'coverage', '.git', '.tap']);
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
 
-/** Without what the tests are measured with. */
-const ENVIRONMENT = { ...process.env, NODE_OPTIONS: '' };
+interface Where {
+  readonly cwd: string;
+  readonly env?: Record<string, string>;
+}
+
+/** Runs a program without what the tests are measured with, and gives its stdout. */
+async function run(file: string, args: readonly string[], { cwd, env = {} }: Where): Promise<string> {
+  const options = { cwd, env: { ...process.env, ...env } };
+  return (await execute('env', ['-u', 'NODE_OPTIONS', file, ...args], options)).stdout;
+}
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -50,10 +60,10 @@ t.test('the package', async (t) => {
   const project = join(temporaryFolder(t), 'project');
   cpSync(ROOT, project, { recursive: true, filter: (source) => !NOT_SOURCES.has(basename(source)) });
   symlinkSync(join(ROOT, 'node_modules'), join(project, 'node_modules'));
-  const inProject = { cwd: project, env: ENVIRONMENT };
+  const inProject = { cwd: project };
   await run('npm', ['run', '--silent', 'build'], inProject);
   const packed = await run('npm', ['pack', '--json', '--ignore-scripts'], inProject);
-  const [{ filename, files }] = JSON.parse(packed.stdout) as [{ filename: string; files: { path: string }[] }];
+  const [{ filename, files }] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
 
   await t.test('holds the built JavaScript, its declarations and what a user needs, nothing else', (t) => {
     const built = filesBelow(join(project, 'src')).flatMap((file) =>
@@ -73,16 +83,26 @@ t.test('the package', async (t) => {
       const user = temporaryFolder(t);
       writeFileSync(join(user, 'package.json'), '{ "type": "module" }');
       for (const [folder] of runtimePackages()) cpSync(join(ROOT, folder), join(user, folder), { recursive: true });
-      const inUser = { cwd: user, env: ENVIRONMENT };
+      const inUser = { cwd: user };
       const options = ['--ignore-scripts', '--offline', '--no-audit', '--no-fund', '--silent'];
       await run('npm', ['install', ...options, join(project, filename)], inUser);
 
       const program = join(user, 'node_modules/.bin/mxm-secretsd');
       accessSync(program, constants.X_OK);
       t.match(readFileSync(program, 'utf8'), /^#!\/usr\/bin\/env node\n/);
-      t.equal((await run(program, ['--version'], inUser)).stdout, `mxm-secretsd ${VERSION}\n`);
+      t.equal(await run(program, ['--version'], inUser), `mxm-secretsd ${VERSION}\n`);
       const launch = join(user, 'node_modules/mxm-secretsd/config/launch.yaml');
-      t.match((await run(program, ['check', '--launch', launch], inUser)).stdout, /^secret\t/m);
+      t.match(await run(program, ['check', '--launch', launch], inUser), /^secret\t/m);
+
+      const socket = join(dirname(launch), '../run/secrets.sock');
+      const inGone = ['-c', 'mkdir gone && cd gone && rmdir ../gone && exec env -u NODE_OPTIONS "$@"', 'sh'];
+      const daemon = spawn('sh', [...inGone, program, 'serve', '--launch', launch], { cwd: user, stdio: 'ignore' });
+      const ended = once(daemon, 'close');
+      await untilAnswers(socket, () => {
+        if (daemon.exitCode !== null) throw new Error(`the daemon has ended with ${daemon.exitCode}`);
+      });
+      daemon.kill('SIGTERM');
+      t.same(await ended, [0, null], 'the example is served, even from a working directory that is no more');
 
       writeFileSync(
         join(user, 'use.ts'),
@@ -107,11 +127,8 @@ console.log(JSON.stringify([greeting, code, typeof ConfigError]));
       const tsc = join(ROOT, 'node_modules/.bin/tsc');
       const types = ['--typeRoots', 'types', '--types', 'node'];
       await run(tsc, ['--strict', '--module', 'nodenext', '--target', 'es2023', ...types, 'use.ts'], inUser);
-      const used = await run(process.execPath, ['use.js'], {
-        ...inUser,
-        env: { ...ENVIRONMENT, MXM_USE_GREETING: 'hello' },
-      });
-      t.equal(used.stdout, '["hello","unknown_secret","function"]\n');
+      const used = await run(process.execPath, ['use.js'], { ...inUser, env: { MXM_USE_GREETING: 'hello' } });
+      t.equal(used, '["hello","unknown_secret","function"]\n');
     },
   );
 });
