@@ -7,7 +7,7 @@ import { checkRegistries, checkSecrets, type Registries, secretsPath } from './c
 import { type ErrorCode, SecretsError } from './domain/errors.js';
 import { isIdentifier } from './domain/identifier.js';
 import { principalOf, type RuntimeIdentity } from './domain/identity.js';
-import type { SecretPolicy, SecretRef, SecretStore } from './domain/secrets.js';
+import type { SecretRef, SecretStore } from './domain/secrets.js';
 import { createGate, type Gate } from './gate.js';
 import { DEFAULT_LIMITS, type Limits } from './limits.js';
 import { createReadiness, type Readiness } from './readiness.js';
@@ -148,10 +148,6 @@ export class SecretsApi {
 
   storeOf(ref: SecretRef): SecretStore | undefined {
     return this.#registries.stores.get(ref.store);
-  }
-
-  policies(): readonly SecretPolicy[] {
-    return [...this.#registries.policies.values()];
   }
 
   /** Probes every store; decrypts nothing. */

@@ -10,7 +10,7 @@ import type { Limits } from './limits.js';
 import { createAudit } from './log/audit.js';
 import { type AuditFile, openAuditFile } from './log/audit_file.js';
 import { createLineWriter } from './log/line_writer.js';
-import { createLogger } from './log/logger.js';
+import { createLogger, kindOf } from './log/logger.js';
 import { listenOnFile } from './os/socket_file.js';
 
 /** How long an audit record may take to be written. */
@@ -86,9 +86,10 @@ export async function startDaemon(
         log.level = next.logLevel;
         log.info({ event: 'reloaded', digest: next.digest });
       } catch (error) {
-        if (!(error instanceof ConfigError)) throw error;
-        lastError = { at: new Date(), message: error.message };
-        log.error({ event: 'reload_refused', problems: error.message.split('\n') });
+        // Of a defect no more than its kind is told, and it ends no service either.
+        const message = error instanceof ConfigError ? error.message : kindOf(error);
+        lastError = { at: new Date(), message };
+        log.error({ event: 'reload_refused', problems: message.split('\n') });
       }
     },
     async stop() {

@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import { loadConfiguration } from '../src/config/load.js';
 import { startDaemon } from '../src/daemon.js';
@@ -159,4 +159,23 @@ t.test('a start that fails leaves nothing open', async (t) => {
   );
   await until(() => open() <= before);
   t.equal(readFileSync(socket, 'utf8'), 'theirs');
+});
+
+t.test('a defect during a reload is told by its kind alone, and the daemon goes on', async (t) => {
+  const { launchFile, socket, folder } = writeConfiguration(t, { secrets: SECRETS });
+  const log = join(folder, 'log');
+  const fd = openSync(log, 'a');
+  let load = (): ReturnType<typeof loadConfiguration> => loadConfiguration(launchFile);
+  const daemon = await startDaemon(() => load(), { environment: ENVIRONMENT, logFd: fd });
+  load = () => {
+    throw new TypeError('canary');
+  };
+  daemon.reload();
+  const { json } = await ask(socket, '/readyz');
+  t.match(json, { config: { last_error: { message: 'TypeError' } } });
+  await daemon.stop();
+  closeSync(fd);
+  const lines = readFileSync(log, 'utf8');
+  t.match(lines, /"event":"reload_refused","problems":\["TypeError"\]/);
+  t.notMatch(lines, 'canary');
 });

@@ -95,7 +95,11 @@ t.test('the package', async (t) => {
       t.match(await run(program, ['check', '--launch', launch], inUser), /^secret\t/m);
 
       const socket = join(dirname(launch), '../run/secrets.sock');
-      const inGone = ['-c', 'mkdir gone && cd gone && rmdir ../gone && exec env -u NODE_OPTIONS "$@"', 'sh'];
+      const inGone = [
+        '-c',
+        'mkdir gone && cd gone && rmdir ../gone && exec env -u NODE_OPTIONS -u NODE_V8_COVERAGE "$@"',
+        'sh',
+      ];
       const daemon = spawn('sh', [...inGone, program, 'serve', '--launch', launch], { cwd: user, stdio: 'ignore' });
       const ended = once(daemon, 'close');
       await untilAnswers(socket, () => {

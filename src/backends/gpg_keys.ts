@@ -19,6 +19,13 @@ export async function decryptionKeys(
   env: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<readonly DecryptionKey[] | undefined> {
+  async function ask(program: string, args: readonly string[]): Promise<string | undefined> {
+    const file = findProgram(program, env);
+    if (file === undefined) return undefined;
+    const result = await runCommand({ file, args, env, maxStdoutBytes: MAX_LISTING_BYTES, signal });
+    return result.end === 'succeeded' ? result.stdout.toString('latin1') : undefined;
+  }
+
   const listing = await ask('gpg', ['--batch', '--no-tty', '--with-colons', '--with-keygrip', '--list-secret-keys']);
   if (listing === undefined) return undefined;
   // Listing has started the agent where it may be started.
@@ -27,13 +34,6 @@ export async function decryptionKeys(
   if (info === undefined || !/^(?:OK|ERR)\b/m.test(info)) return undefined;
   const locked = lockedKeygrips(info);
   return secretEncryptionKeys(listing).map(({ keyId, keygrip }) => ({ keyId, locked: locked.has(keygrip) }));
-
-  async function ask(program: string, args: readonly string[]): Promise<string | undefined> {
-    const file = findProgram(program, env);
-    if (file === undefined) return undefined;
-    const result = await runCommand({ file, args, env, maxStdoutBytes: MAX_LISTING_BYTES, signal });
-    return result.end === 'succeeded' ? result.stdout.toString('latin1') : undefined;
-  }
 }
 
 /** Of `gpg --with-colons` (GnuPG's doc/DETAILS): field 5 the key id, 12 its own capabilities in lower case, 15 `#` for a stub. */

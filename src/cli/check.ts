@@ -52,6 +52,10 @@ function asJson({ identity }: Configuration, secrets: readonly SecretRow[], stor
 
 function asTables(io: Io, { identity }: Configuration, secrets: readonly SecretRow[], stores: Stores): string {
   const { isTTY } = io.stdout;
+  function withHeader(header: string[], rows: string[][]): string[][] {
+    return isTTY && rows.length > 0 ? [header, ...rows] : rows;
+  }
+
   const tables: string[][][] = [
     [
       ...Object.entries(identity).map(([key, value]) => ['identity', key, String(value)]),
@@ -66,10 +70,6 @@ function asTables(io: Io, { identity }: Configuration, secrets: readonly SecretR
     tables.push(withHeader(['', 'STORE', 'BACKEND', 'STATUS', 'CODE', 'REASON'], [...stores].map(storeRow)));
   }
   return tables.map((rows) => formatRows(rows, io.stdout)).join(isTTY ? '\n' : '');
-
-  function withHeader(header: string[], rows: string[][]): string[][] {
-    return isTTY && rows.length > 0 ? [header, ...rows] : rows;
-  }
 }
 
 function storeRow([name, { backend, status, code, reason }]: [string, StoreStatus]): string[] {

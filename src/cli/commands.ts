@@ -26,7 +26,7 @@ const TABLE: readonly Command[] = [
     summary: 'run the daemon in the foreground',
     operands: [],
     options: { launch: LAUNCH },
-    run: async (io, options) => (await import('./serve.js')).serve(io, options),
+    run: (io, options) => import('./serve.js').then(({ serve }) => serve(io, options)),
   },
   {
     name: 'check',
@@ -37,7 +37,7 @@ const TABLE: readonly Command[] = [
       offline: { help: 'probe no backend' },
       json: { help: 'print JSON' },
     },
-    run: async (io, options) => (await import('./check.js')).check(io, options),
+    run: (io, options) => import('./check.js').then(({ check }) => check(io, options)),
   },
   {
     name: 'get',
@@ -47,14 +47,14 @@ const TABLE: readonly Command[] = [
       socket: SOCKET,
       wait: { value: 'SECONDS', help: 'try again so long while there is no daemon or the answer is retryable' },
     },
-    run: async (io, options, [name]) => (await import('./get.js')).get(io, options, name as string),
+    run: (io, options, [name]) => import('./get.js').then(({ get }) => get(io, options, name as string)),
   },
   {
     name: 'health',
     summary: 'ask a running daemon whether its stores are ready',
     operands: [],
     options: { socket: SOCKET },
-    run: async (io, options) => (await import('./health.js')).health(io, options),
+    run: (io, options) => import('./health.js').then(({ health }) => health(io, options)),
   },
 ];
 

@@ -38,6 +38,7 @@ t.test('the least there can be has the defaults', (t) => {
     identity: { machine: 'bridge', environment: 'dev', role: 'marketdata' },
     socket: { path: '/etc/run/secrets.sock', mode: 0o600 },
     limits: DEFAULT_LIMITS,
+    connections: 512,
     logLevel: 'info',
   });
   t.end();
@@ -49,14 +50,16 @@ t.test('every key is taken', (t) => {
     secrets: '/srv/config.yaml',
     secrets_section: 'mxm.secrets',
     socket: { path: '/run/s.sock', mode: '0660', group: 1001 },
-    limits: { backend_concurrency: 3, queue: 0, backend_timeout_ms: 1, max_value_bytes: 2 },
-    log: { level: 'silent' },
+    limits: { backend_concurrency: 3, queue: 0, backend_timeout_ms: 1, max_value_bytes: 2, connections: 1 },
+    log: { level: 'silent', audit_file: 'audit.jsonl' },
   });
   t.same(config, {
     identity: { ...GOOD.identity, app: 'mxm-moneymachine', substrate: 'local-process' },
     socket: { path: '/run/s.sock', mode: 0o660, gid: 1001 },
     limits: { backendConcurrency: 3, queue: 0, backendTimeoutMs: 1, maxValueBytes: 2 },
+    connections: 1,
     logLevel: 'silent',
+    auditFile: '/etc/mxm/audit.jsonl',
   });
   t.same(secrets, { file: '/srv/config.yaml', section: 'mxm.secrets' });
   t.end();
@@ -106,7 +109,7 @@ t.test('unknown keys are refused, on every level', (t) => {
     [withIdentity({ rol: 'x' }), '/identity/rol: is an unknown key; did you mean "role"?'],
     [withSocket({ paths: 'x' }), '/socket/paths: is an unknown key; did you mean "path"?'],
     [{ ...GOOD, limits: { qeue: 1 } }, '/limits/qeue: is an unknown key; did you mean "queue"?'],
-    [{ ...GOOD, log: { file: 'x' } }, '/log/file: is an unknown key; known here: level'],
+    [{ ...GOOD, log: { file: 'x' } }, '/log/file: is an unknown key; known here: level, audit_file'],
   ] as const) {
     t.same(problemsOf(data), [problem]);
   }
