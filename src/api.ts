@@ -143,7 +143,8 @@ export class SecretsApi {
 
   /** Every configured ref, in the order of the names. */
   refs(): readonly SecretRef[] {
-    return this.#registries.refs.names().flatMap((name) => this.#registries.refs.get(name) ?? []);
+    const { refs } = this.#registries;
+    return refs.names().map((name) => refs.get(name) as SecretRef);
   }
 
   storeOf(ref: SecretRef): SecretStore | undefined {
