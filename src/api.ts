@@ -20,6 +20,8 @@ export interface SecretsApiOptions {
   readonly environment?: BackendSurroundings['environment'];
   /** Shared by several instances that are to keep one bound together; default: one of its own. */
   readonly gate?: Gate;
+  /** Told of each backend call that has ended, and of the seconds that it took. */
+  readonly onBackendCall?: (store: SecretStore, seconds: number) => void;
 }
 
 export interface GetSecretOptions<D> {
@@ -80,8 +82,9 @@ export class SecretsApi {
       backendOf,
       gate: options.gate ?? createGate(() => limits),
       limits,
-      onAnswer: (store, answer) => {
+      onAnswer: (store, answer, seconds) => {
         this.#readiness.noteAnswer(store, answer);
+        options.onBackendCall?.(registries.stores.get(store) as SecretStore, seconds);
       },
     });
   }

@@ -4,6 +4,7 @@ import { SecretsApi } from './api.js';
 import type { BackendSurroundings } from './backends/backend.js';
 import type { Configuration } from './config/load.js';
 import { ConfigError } from './config/problems.js';
+import type { SecretStore } from './domain/secrets.js';
 import { createGate } from './gate.js';
 import { buildApp, type ConfigStatus, type Serving } from './http/app.js';
 import type { Limits } from './limits.js';
@@ -11,6 +12,7 @@ import { createAudit } from './log/audit.js';
 import { type AuditFile, openAuditFile } from './log/audit_file.js';
 import { createLineWriter } from './log/line_writer.js';
 import { createLogger, kindOf } from './log/logger.js';
+import { createMetrics } from './metrics.js';
 import { listenOnFile } from './os/socket_file.js';
 
 /** How long an audit record may take to be written. */
@@ -47,12 +49,14 @@ export async function startDaemon(
   const writer = createLineWriter(logFd, AUDIT_TIMEOUT_MS);
   const log = createLogger(configuration.logLevel, writer);
   const gate = createGate(() => configuration.limits);
+  const metrics = createMetrics({ gate, config: () => configuration });
   let serving = serve(configuration);
 
   const built = buildApp({
     serving: () => serving,
     configStatus: () => ({ digest: configuration.digest, loadedAt: configuration.loadedAt, lastError }),
     audit: createAudit((line) => (auditFile ?? writer).append(line)),
+    metrics,
     log,
   });
   const { app } = built;
@@ -65,7 +69,11 @@ export async function startDaemon(
   log.info({ event: 'listening', socket: socket.path, ...identity, digest });
 
   function serve({ identity, registries, limits, connections }: Configuration): Serving {
-    return { identity, api: new SecretsApi(registries, { limits, environment, gate }), connections };
+    return { identity, api: new SecretsApi(registries, { limits, environment, gate, onBackendCall }), connections };
+  }
+
+  function onBackendCall({ name, backend }: SecretStore, seconds: number): void {
+    metrics.observeBackend(name, backend, seconds);
   }
 
   async function closeLogs(): Promise<void> {

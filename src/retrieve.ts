@@ -42,8 +42,8 @@ export interface RetrieverParts {
   readonly backendOf: (store: string) => Backend;
   readonly gate: Gate;
   readonly limits: RetrievalLimits;
-  /** Told of each backend call that has ended by itself or at the timeout. */
-  readonly onAnswer: (store: string, answer: BackendAnswer) => void;
+  /** Told of each backend call that has ended by itself or at the timeout, and of the seconds that it took. */
+  readonly onAnswer: (store: string, answer: BackendAnswer, seconds: number) => void;
 }
 
 export function createRetriever({ backendOf, gate, limits, onAnswer }: RetrieverParts): Retriever {
@@ -73,6 +73,7 @@ export function createRetriever({ backendOf, gate, limits, onAnswer }: Retriever
     const timer = setTimeout(() => {
       controller.abort(TIMED_OUT);
     }, limits.backendTimeoutMs).unref(); // what the backend has started keeps the process alive, not its bound
+    const askedAt = performance.now();
     try {
       const answer = await backendOf(store.name).fetch({
         location,
@@ -83,7 +84,7 @@ export function createRetriever({ backendOf, gate, limits, onAnswer }: Retriever
       if (signal.aborted) wipe(answer);
       if (signal.aborted && signal.reason !== TIMED_OUT) return CANCELLED;
       const checked = signal.aborted ? failure('backend_timeout', 'timeout') : bounded(answer, limits.maxValueBytes);
-      onAnswer(store.name, checked);
+      onAnswer(store.name, checked, (performance.now() - askedAt) / 1_000);
       return checked.ok ? { value: checked.value } : { code: checked.code, reason: checked.reason };
     } finally {
       clearTimeout(timer);

@@ -19,10 +19,13 @@ import {
   REASON_NAMES,
 } from '../src/domain/errors.js';
 import { buildApp, type Serving } from '../src/http/app.js';
+import { createGate } from '../src/gate.js';
 import { REPRESENTATIONS } from '../src/http/accept.js';
 import { STATUS_OF } from '../src/http/status.js';
+import { DEFAULT_LIMITS } from '../src/limits.js';
 import { createAudit } from '../src/log/audit.js';
 import { createLogger } from '../src/log/logger.js';
+import { createMetrics } from '../src/metrics.js';
 import { type Document, fenceOf, parseMarkdown, readDocument, ROOT, tableOf } from './support/markdown.js';
 import { temporaryFolder, writeFile } from './support/temporary.js';
 
@@ -108,14 +111,16 @@ function serveInProcess(): { built: ReturnType<typeof buildApp>; audit: string[]
     api,
     connections: 512,
   };
+  const configStatus = { digest: '', loadedAt: new Date(0), lastError: null };
   const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
   const built = buildApp({
     serving: () => serving,
-    configStatus: () => ({ digest: '', loadedAt: new Date(0), lastError: null }),
+    configStatus: () => configStatus,
     audit: createAudit((line) => {
       audit.push(line);
       return Promise.resolve(true);
     }),
+    metrics: createMetrics({ gate: createGate(() => DEFAULT_LIMITS), config: () => configStatus }),
     log: createLogger('silent', sink),
   });
   return { built, audit };

@@ -7,6 +7,7 @@ import type { SecretsApi } from '../api.js';
 import type { RuntimeIdentity } from '../domain/identity.js';
 import type { Audit } from '../log/audit.js';
 import { kindOf } from '../log/logger.js';
+import type { Metrics, RequestOutcome } from '../metrics.js';
 import { countConnections } from './connections.js';
 import { createExchanges, type Exchanges } from './exchanges.js';
 import { refuseParserError } from './parser_error.js';
@@ -14,8 +15,10 @@ import { sendProblem } from './problem.js';
 import { isWellBehaved } from './request_rules.js';
 import { healthRoutes } from './routes/health.js';
 import { identityRoute } from './routes/identity.js';
+import { metricsRoute } from './routes/metrics.js';
 import { namesRoute } from './routes/names.js';
-import { secretRoute } from './routes/secret.js';
+import { openapiRoute } from './routes/openapi.js';
+import { secretRoute, type SecretRouteParts } from './routes/secret.js';
 
 /** A request that is not complete after this is closed. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -39,6 +42,7 @@ export interface AppParts {
   readonly serving: () => Serving;
   readonly configStatus: () => ConfigStatus;
   readonly audit: Audit;
+  readonly metrics: Metrics;
   readonly log: Logger;
 }
 
@@ -48,6 +52,7 @@ declare module 'fastify' {
     startedAt: number;
     /** Aborted when the answer has been sent, or can no longer be as the caller has left. */
     over: AbortSignal;
+    outcome: RequestOutcome;
   }
   interface FastifyContextConfig {
     /** Answered whatever the load, and whatever the request carries. */
@@ -95,8 +100,23 @@ function routerTarget(target: string): string {
   return (path.startsWith('/') ? path : `//${path}`).replaceAll('%', '%25').replaceAll('#', '%23');
 }
 
+export type RouteParts = Pick<AppParts, 'configStatus'> & SecretRouteParts;
+
+/** Every route that is answered. */
+export function declareRoutes(app: App, parts: RouteParts): void {
+  const routes = [
+    healthRoutes(parts.log, parts.configStatus),
+    identityRoute,
+    namesRoute,
+    secretRoute(parts),
+    metricsRoute(parts.metrics),
+    openapiRoute,
+  ];
+  for (const route of routes) route(app);
+}
+
 /** The routes and their rules, without a socket. */
-export function buildApp({ serving, configStatus, audit, log }: AppParts): BuiltApp {
+export function buildApp({ serving, configStatus, audit, metrics, log }: AppParts): BuiltApp {
   const exchanges = createExchanges();
   const app = createFastify(exchanges);
   const connections = countConnections(app.server, () => serving().connections);
@@ -108,10 +128,19 @@ export function buildApp({ serving, configStatus, audit, log }: AppParts): Built
   app.decorateRequest('serving');
   app.decorateRequest('startedAt', 0);
   app.decorateRequest('over');
+  app.decorateRequest('outcome', 'ok');
 
   app.addHook('onRequest', async (request, reply) => {
     request.startedAt = performance.now();
     request.over = exchanges.begin(request.raw, reply.raw);
+    let sent = false;
+    reply.raw.once('finish', () => {
+      sent = true;
+    });
+    request.over.addEventListener('abort', () => {
+      const route = request.is404 ? 'none' : (request.routeOptions.url as string);
+      metrics.countRequest(route, sent ? request.outcome : 'cancelled');
+    });
     void reply.header('Cache-Control', 'no-store').header('X-Request-Id', request.id);
     request.serving = serving();
 
@@ -135,13 +164,7 @@ export function buildApp({ serving, configStatus, audit, log }: AppParts): Built
   app.addHook('onRoute', ({ method, url }) => {
     if (method === 'GET') paths.push(url);
   });
-  const routes = [
-    healthRoutes(log, configStatus),
-    identityRoute,
-    namesRoute,
-    secretRoute({ audit, log, connections, isStopping: () => stopping }),
-  ];
-  for (const route of routes) route(app);
+  declareRoutes(app, { audit, metrics, log, configStatus, connections, isStopping: () => stopping });
   for (const url of paths) {
     app.route({
       method: app.supportedMethods.filter((method) => method !== 'GET'),

@@ -13,6 +13,7 @@ export interface Problem {
 }
 
 export async function sendProblem(reply: FastifyReply, code: ErrorCode): Promise<FastifyReply> {
+  reply.request.outcome = code;
   const { title, text } = describeError(code);
   const status = STATUS_OF[code];
   const problem: Problem = {

@@ -9,6 +9,7 @@ import { buildApp, type ConfigStatus, type BuiltApp, type Serving } from '../../
 import { DEFAULT_LIMITS, type Limits } from '../../src/limits.js';
 import { type Audit, type AuditRecord, createAudit } from '../../src/log/audit.js';
 import { createLogger } from '../../src/log/logger.js';
+import { createMetrics } from '../../src/metrics.js';
 import { createRetriever } from '../../src/retrieve.js';
 import { type Ending, temporaryFolder } from './temporary.js';
 
@@ -61,7 +62,9 @@ export function testApp(t: Ending, options: TestAppOptions = {}): TestApp {
   const { data = SECRETS_DATA, environment = ENVIRONMENT, identity = IDENTITY, backend } = options;
   const { append = () => Promise.resolve(true), logLevel = 'info' } = options;
   const limits = { ...DEFAULT_LIMITS, backendConcurrency: 8, ...options.limits }; // on any number of cores
-  const api = SecretsApi.fromConfigData(data, { environment, limits });
+  const gate = createGate(() => limits);
+  const configStatus = { digest: 'sha256:0', loadedAt: new Date(0), lastError: null, ...options.configStatus };
+  const api = SecretsApi.fromConfigData(data, { environment, limits, gate });
   if (backend !== undefined) askOnly(api, backend, limits);
   const serving: Serving = { identity, api, connections: options.connections ?? 512 };
 
@@ -80,8 +83,9 @@ export function testApp(t: Ending, options: TestAppOptions = {}): TestApp {
 
   const built = buildApp({
     serving: () => options.serving?.(serving) ?? serving,
-    configStatus: () => ({ digest: 'sha256:0', loadedAt: new Date(0), lastError: null, ...options.configStatus }),
+    configStatus: () => configStatus,
     audit: recorder,
+    metrics: createMetrics({ gate, config: () => configStatus }),
     log: logger,
   });
   t.teardown(async () => {

@@ -22,38 +22,41 @@ const readiness = Type.Object({
   }),
 });
 
+const HEALTHZ = { summary: 'Whether the process serves', response: { 200: alive } };
+const READYZ = {
+  summary: 'Whether every store is ready, and the configuration in force',
+  response: { 200: readiness, 503: readiness },
+};
+
 export function healthRoutes(log: Logger, configStatus: () => ConfigStatus) {
   return (app: App): void => {
-    app.get('/healthz', { config: { health: true }, schema: { response: { 200: alive } } }, () => ({
+    app.get('/healthz', { config: { health: true }, schema: HEALTHZ }, () => ({
       status: 'ok' as const,
     }));
 
-    app.get(
-      '/readyz',
-      { config: { health: true }, schema: { response: { 200: readiness, 503: readiness } } },
-      async (request, reply) => {
-        const { digest, loadedAt, lastError } = configStatus();
-        const stores: Record<
-          string,
-          { backend: string; status: 'ready' | 'unready'; code?: (typeof ERROR_CODES)[number] }
-        > = {};
-        let ready = true;
-        for (const [name, { backend, status, code, reason }] of await request.serving.api.readiness()) {
-          stores[name] = { backend, status, ...(code !== undefined && { code }) };
-          if (status === 'ready') continue;
-          ready = false;
-          log.warn({ event: 'store_unready', request_id: request.id, store: name, backend, code, reason });
-        }
-        return reply.code(ready ? 200 : 503).send({
-          status: ready ? 'ready' : 'unready',
-          stores,
-          config: {
-            digest,
-            loaded_at: loadedAt.toISOString(),
-            last_error: lastError && { at: lastError.at.toISOString(), message: lastError.message },
-          },
-        });
-      },
-    );
+    app.get('/readyz', { config: { health: true }, schema: READYZ }, async (request, reply) => {
+      const { digest, loadedAt, lastError } = configStatus();
+      const stores: Record<
+        string,
+        { backend: string; status: 'ready' | 'unready'; code?: (typeof ERROR_CODES)[number] }
+      > = {};
+      let ready = true;
+      for (const [name, { backend, status, code, reason }] of await request.serving.api.readiness()) {
+        stores[name] = { backend, status, ...(code !== undefined && { code }) };
+        if (status === 'ready') continue;
+        ready = false;
+        request.outcome = 'unready';
+        log.warn({ event: 'store_unready', request_id: request.id, store: name, backend, code, reason });
+      }
+      return reply.code(ready ? 200 : 503).send({
+        status: ready ? 'ready' : 'unready',
+        stores,
+        config: {
+          digest,
+          loaded_at: loadedAt.toISOString(),
+          last_error: lastError && { at: lastError.at.toISOString(), message: lastError.message },
+        },
+      });
+    });
   };
 }

@@ -13,8 +13,10 @@ const answer = Type.Object({
   principal: Type.String(),
 });
 
+const SCHEMA = { summary: 'The runtime identity and its principal', response: { 200: answer } };
+
 export function identityRoute(app: App): void {
-  app.get('/identity', { schema: { response: { 200: answer } } }, ({ serving: { identity } }) => ({
+  app.get('/identity', { schema: SCHEMA }, ({ serving: { identity } }) => ({
     identity,
     principal: principalOf(identity),
   }));

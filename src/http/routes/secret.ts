@@ -6,6 +6,7 @@ import { principalOf } from '../../domain/identity.js';
 import type { SecretRef } from '../../domain/secrets.js';
 import type { Audit, AuditRecord } from '../../log/audit.js';
 import { kindOf } from '../../log/logger.js';
+import type { Metrics } from '../../metrics.js';
 import type { SecretLease } from '../../retrieve.js';
 import { negotiate, type Representation } from '../accept.js';
 import type { App } from '../app.js';
@@ -16,6 +17,7 @@ import { isWellBehaved } from '../request_rules.js';
 
 export interface SecretRouteParts {
   readonly audit: Audit;
+  readonly metrics: Metrics;
   readonly log: Logger;
   readonly connections: Connections;
   readonly isStopping: () => boolean;
@@ -33,9 +35,11 @@ interface Reached {
   readonly ref?: SecretRef;
 }
 
+const OPTIONS = { config: { audited: true }, schema: { summary: 'The value of a secret' } };
+
 const MAX_RECORDED_NAME = 128;
 
-export function secretRoute({ audit, log, connections, isStopping }: SecretRouteParts) {
+export function secretRoute({ audit, metrics, log, connections, isStopping }: SecretRouteParts) {
   /** The first rule that applies ends the request; a backend is asked when none does. */
   async function end(request: FastifyRequest, name: string): Promise<Ending> {
     const { api, identity } = request.serving;
@@ -71,10 +75,11 @@ export function secretRoute({ audit, log, connections, isStopping }: SecretRoute
   }
 
   return (app: App): void => {
-    app.get<{ Params: { name: string } }>('/secrets/:name', { config: { audited: true } }, async (request, reply) => {
+    app.get<{ Params: { name: string } }>('/secrets/:name', OPTIONS, async (request, reply) => {
       const { name } = request.params;
       const ending = await end(request, name);
       tellWhy(request, name, ending);
+      metrics.countDecision(ending.decision);
       let recorded: boolean;
       let answer: { type: string; body: Buffer } | undefined;
       try {
