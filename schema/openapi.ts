@@ -43,7 +43,10 @@ export async function openapiDocument(): Promise<object> {
       },
       servers: [{ url: 'http://localhost' }],
     },
-    transform: ({ schema, url }) => ({ url, schema: { ...schema, ...described(url, schema as RouteSchema) } }),
+    transform: ({ schema, url, route }) => {
+      const { summary } = route.config as { summary: string };
+      return { url, schema: { ...schema, summary, ...described(url, (schema as RouteSchema | undefined) ?? {}) } };
+    },
   });
   // Declared, never run.
   declareRoutes(app, {} as RouteParts);

@@ -70,9 +70,12 @@ t.test('the package', async (t) => {
       ['.js', '.d.ts'].map((ending) => `dist/${file.replace(/\.ts$/, ending)}`),
     );
     const examples = filesBelow(join(project, 'config')).map((file) => `config/${file}`);
+    const schemas = filesBelow(join(project, 'schema'))
+      .filter((file) => file.endsWith('.json'))
+      .map((file) => `schema/${file}`);
     t.same(
       files.map(({ path }) => path).sort(),
-      [...built, ...examples, 'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md'].sort(),
+      [...built, ...examples, ...schemas, 'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md'].sort(),
     );
     t.end();
   });
@@ -111,6 +114,7 @@ t.test('the package', async (t) => {
       writeFileSync(
         join(user, 'use.ts'),
         `import { ConfigError, SecretsApi, SecretsError } from 'mxm-secretsd';
+import { SecretsClient, type SecretsClientError } from 'mxm-secretsd/client';
 const identity = { machine: 'm', environment: 'e', role: 'demo' };
 const api = SecretsApi.fromConfigData({
   stores: { local: { backend: 'env', root: 'mxm/use' } },
@@ -119,7 +123,9 @@ const api = SecretsApi.fromConfigData({
 });
 const greeting: string = await api.getSecret('greeting', { identity });
 const code: unknown = await api.getSecret('absent', { identity }).catch((error) => error instanceof SecretsError && error.code);
-console.log(JSON.stringify([greeting, code, typeof ConfigError]));
+const client = new SecretsClient({ socketPath: '/nowhere' });
+const absent: unknown = await client.get('greeting').catch((error) => (error as SecretsClientError).status);
+console.log(JSON.stringify([greeting, code, typeof ConfigError, absent]));
 `,
       );
       // The declarations must not need what a user does not have; those of Node are what every user has.
@@ -132,7 +138,7 @@ console.log(JSON.stringify([greeting, code, typeof ConfigError]));
       const types = ['--typeRoots', 'types', '--types', 'node'];
       await run(tsc, ['--strict', '--module', 'nodenext', '--target', 'es2023', ...types, 'use.ts'], inUser);
       const used = await run(process.execPath, ['use.js'], { ...inUser, env: { MXM_USE_GREETING: 'hello' } });
-      t.equal(used, '["hello","unknown_secret","function"]\n');
+      t.equal(used, '["hello","unknown_secret","function",null]\n');
     },
   );
 });

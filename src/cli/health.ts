@@ -1,6 +1,7 @@
+import { type Answer, ask } from '../client/ask.js';
 import { isIdentifier } from '../domain/identifier.js';
 import { type OptionValues } from './arguments.js';
-import { type Answer, ask, describeRefusal, socketPath } from './ask.js';
+import { describeRefusal, socketPath } from './ask.js';
 import { EXIT } from './exit_status.js';
 import type { Io } from './io.js';
 import { formatRows } from './table.js';

@@ -55,6 +55,8 @@ declare module 'fastify' {
     outcome: RequestOutcome;
   }
   interface FastifyContextConfig {
+    /** What it answers, for the OpenAPI document. */
+    summary?: string;
     /** Answered whatever the load, and whatever the request carries. */
     health?: boolean;
     /** Refuses by itself, as its refusals are audited. */

@@ -22,19 +22,22 @@ const readiness = Type.Object({
   }),
 });
 
-const HEALTHZ = { summary: 'Whether the process serves', response: { 200: alive } };
+const HEALTHZ = {
+  config: { health: true, summary: 'Whether the process serves' },
+  schema: { response: { 200: alive } },
+};
 const READYZ = {
-  summary: 'Whether every store is ready, and the configuration in force',
-  response: { 200: readiness, 503: readiness },
+  config: { health: true, summary: 'Whether every store is ready, and the configuration in force' },
+  schema: { response: { 200: readiness, 503: readiness } },
 };
 
 export function healthRoutes(log: Logger, configStatus: () => ConfigStatus) {
   return (app: App): void => {
-    app.get('/healthz', { config: { health: true }, schema: HEALTHZ }, () => ({
+    app.get('/healthz', HEALTHZ, () => ({
       status: 'ok' as const,
     }));
 
-    app.get('/readyz', { config: { health: true }, schema: READYZ }, async (request, reply) => {
+    app.get('/readyz', READYZ, async (request, reply) => {
       const { digest, loadedAt, lastError } = configStatus();
       const stores: Record<
         string,

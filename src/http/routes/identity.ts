@@ -13,10 +13,13 @@ const answer = Type.Object({
   principal: Type.String(),
 });
 
-const SCHEMA = { summary: 'The runtime identity and its principal', response: { 200: answer } };
+const OPTIONS = {
+  config: { summary: 'The runtime identity and its principal' },
+  schema: { response: { 200: answer } },
+};
 
 export function identityRoute(app: App): void {
-  app.get('/identity', { schema: SCHEMA }, ({ serving: { identity } }) => ({
+  app.get('/identity', OPTIONS, ({ serving: { identity } }) => ({
     identity,
     principal: principalOf(identity),
   }));

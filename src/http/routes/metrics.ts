@@ -1,12 +1,10 @@
 import type { Metrics } from '../../metrics.js';
 import type { App } from '../app.js';
 
-const SCHEMA = { summary: "What has been counted since the start, in Prometheus' text format" };
+const OPTIONS = { config: { summary: "What has been counted since the start, in Prometheus' text format" } };
 
 export function metricsRoute(metrics: Metrics) {
   return (app: App): void => {
-    app.get('/metrics', { schema: SCHEMA }, async (_request, reply) =>
-      reply.type(metrics.contentType).send(await metrics.text()),
-    );
+    app.get('/metrics', OPTIONS, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   };
 }

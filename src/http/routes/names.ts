@@ -3,10 +3,13 @@ import type { App } from '../app.js';
 
 const answer = Type.Object({ secrets: Type.Array(Type.String()) });
 
-const SCHEMA = { summary: 'The names that this identity may read, sorted', response: { 200: answer } };
+const OPTIONS = {
+  config: { summary: 'The names that this identity may read, sorted' },
+  schema: { response: { 200: answer } },
+};
 
 export function namesRoute(app: App): void {
-  app.get('/secrets', { schema: SCHEMA }, ({ serving: { api, identity } }) => ({
+  app.get('/secrets', OPTIONS, ({ serving: { api, identity } }) => ({
     secrets: api.names(identity),
   }));
 }

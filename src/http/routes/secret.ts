@@ -35,7 +35,7 @@ interface Reached {
   readonly ref?: SecretRef;
 }
 
-const OPTIONS = { config: { audited: true }, schema: { summary: 'The value of a secret' } };
+const OPTIONS = { config: { audited: true, summary: 'The value of a secret' } };
 
 const MAX_RECORDED_NAME = 128;
 

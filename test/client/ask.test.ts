@@ -1,17 +1,17 @@
 import t from 'tap';
-import { ask } from '../../src/cli/ask.js';
+import { ask } from '../../src/client/ask.js';
 import { rawServer, respond, scriptedServer } from '../support/scripted_server.js';
 
 t.test('whatever accepts and stays silent is given up', async (t) => {
   const socket = await rawServer(t, () => undefined);
-  t.same(await ask(socket, '/readyz', '*/*', 20), { kind: 'stranger' });
+  t.same(await ask(socket, '/readyz', '*/*', { silenceMs: 20 }), { kind: 'stranger' });
 });
 
 t.test('whatever falls silent within its answer is given up', async (t) => {
   const socket = await scriptedServer(t, (_request, response) => {
     response.writeHead(200, { 'Content-Length': 10, 'X-Request-Id': 'r' }).write('half');
   });
-  t.same(await ask(socket, '/readyz', '*/*', 20), { kind: 'stranger' });
+  t.same(await ask(socket, '/readyz', '*/*', { silenceMs: 20 }), { kind: 'stranger' });
 });
 
 t.test('a request carries no more than the daemon needs, and asks for a connection of its own', async (t) => {
