@@ -1,0 +1,121 @@
+import { execFile } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { fenceOf, readDocument, ROOT } from '../support/markdown.js';
+import { PROGRAM, startDaemonProcess } from '../support/process.js';
+import { onPath, realComponent } from '../support/real_component.js';
+import { temporaryFolder, writeFile } from '../support/temporary.js';
+
+const execute = promisify(execFile);
+const document = readDocument('docs/clients.md');
+
+const curl = realComponent('curl', onPath('curl'));
+const python = realComponent('python3', onPath('python3'));
+const go = realComponent('go', onPath('go'));
+
+const SECRETS = `
+stores: { red: { backend: env, root: mxm/clients } }
+refs:
+  api_key: { store: red, path: api-key, policy: POLICY }
+policies:
+  open: { allowed_principals: [marketdata] }
+  closed: { allowed_principals: [] }
+`;
+const VALUE = 'v4lue with "quotes", ünicode\nand lines';
+const env = { MXM_CLIENTS_API_KEY: VALUE };
+
+const allowing = await startDaemonProcess(t, { secrets: SECRETS.replace('POLICY', 'open'), env });
+const denying = await startDaemonProcess(t, { secrets: SECRETS.replace('POLICY', 'closed'), env });
+
+interface Ended {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(
+  file: string,
+  args: readonly string[],
+  socket: string,
+  options: { cwd: string; path?: string },
+): Promise<Ended> {
+  const path = [options.path, process.env['PATH']].filter((part) => part !== undefined).join(delimiter);
+  const child = execute(file, [...args], {
+    cwd: options.cwd,
+    env: { ...process.env, NODE_OPTIONS: '', PATH: path, MXM_SECRETSD_SOCKET: socket, PYTHONDONTWRITEBYTECODE: '1' },
+  });
+  try {
+    return { status: 0, ...(await child) };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { status: code, stdout, stderr };
+  }
+}
+
+/** A folder whose `mxm-secretsd` is this one. */
+function programFolder(folder: string): string {
+  const path = join(folder, 'bin');
+  mkdirSync(path);
+  const file = writeFile(
+    path,
+    'mxm-secretsd',
+    `#!/bin/sh\nexec ${PROGRAM.map((part) => `'${part}'`).join(' ')} "$@"\n`,
+  );
+  chmodSync(file, 0o755);
+  return path;
+}
+
+t.test('the shell snippets print the value, and end with the status of a refusal', { skip: curl.skip }, async (t) => {
+  const folder = temporaryFolder(t);
+  const options = { cwd: ROOT, path: programFolder(folder) };
+  for (const [language, refused] of [
+    ['sh', 77],
+    ['bash', 22],
+  ] as const) {
+    const snippet = fenceOf(document, 'Shell', language);
+    t.match(await run('sh', ['-c', snippet], allowing.socket, options), { status: 0, stdout: VALUE });
+    t.match(await run('sh', ['-c', snippet], denying.socket, options), { status: refused, stdout: '' });
+  }
+});
+
+t.test('the snippet for Node prints the value, and the code of a refusal', async (t) => {
+  const folder = temporaryFolder(t);
+  mkdirSync(join(folder, 'node_modules'));
+  const client = join(folder, 'node_modules/mxm-secretsd');
+  const tsc = join(ROOT, 'node_modules/.bin/tsc');
+  await execute(tsc, ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(client, 'dist')]);
+  cpSync(join(ROOT, 'package.json'), join(client, 'package.json'));
+  const snippet = writeFile(folder, 'snippet.mjs', fenceOf(document, 'TypeScript and JavaScript', 'js'));
+  t.match(await run(process.execPath, [snippet], allowing.socket, { cwd: folder }), { status: 0, stdout: VALUE });
+  t.match(await run(process.execPath, [snippet], denying.socket, { cwd: folder }), {
+    status: 1,
+    stdout: '',
+    stderr: 'access_denied 403 false\n',
+  });
+});
+
+t.test('the snippet for Python prints the value, and the code of a refusal', { skip: python.skip }, async (t) => {
+  const folder = temporaryFolder(t);
+  cpSync(join(ROOT, 'clients/python/mxm_secretsd.py'), join(folder, 'mxm_secretsd.py'));
+  const snippet = writeFile(folder, 'snippet.py', fenceOf(document, 'Python', 'python'));
+  t.match(await run(python.file, [snippet], allowing.socket, { cwd: folder }), { status: 0, stdout: VALUE });
+  t.match(await run(python.file, [snippet], denying.socket, { cwd: folder }), {
+    status: 1,
+    stdout: '',
+    stderr: 'access_denied 403 False\n',
+  });
+});
+
+t.test('the snippet for Go prints the value, and the code of a refusal', { skip: go.skip }, async (t) => {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, 'go.mod'), 'module snippet\n\ngo 1.21\n');
+  writeFile(folder, 'main.go', fenceOf(document, 'Go', 'go'));
+  await execute(go.file, ['build', '-o', 'snippet', '.'], { cwd: folder });
+  const snippet = join(folder, 'snippet');
+  t.match(await run(snippet, [], allowing.socket, { cwd: folder }), { status: 0, stdout: VALUE });
+  const refused = await run(snippet, [], denying.socket, { cwd: folder });
+  t.match(refused, { status: 1, stdout: '' });
+  t.match(refused.stderr, '"code":"access_denied"');
+});
