@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { parse } from 'yaml';
+import { ERROR_CODES } from '../src/domain/errors.js';
+import { createMetrics } from '../src/metrics.js';
+import { ROOT } from './support/markdown.js';
+import { testApp } from './support/app.js';
+
+interface Dashboard {
+  readonly panels: readonly { readonly title: string; readonly targets: readonly { readonly expr: string }[] }[];
+}
+
+interface Rules {
+  readonly groups: readonly {
+    readonly rules: readonly { readonly alert: string; readonly expr: string; readonly annotations: object }[];
+  }[];
+}
+
+const dashboard = JSON.parse(readFileSync(join(ROOT, 'docs/grafana.json'), 'utf8')) as Dashboard;
+const alerts = parse(readFileSync(join(ROOT, 'docs/alerts.yaml'), 'utf8')) as Rules;
+const rules = alerts.groups.flatMap(({ rules }) => rules);
+
+const expressions: [string, string][] = [
+  ...dashboard.panels.flatMap(({ title, targets }) => targets.map(({ expr }): [string, string] => [title, expr])),
+  ...rules.map(({ alert, expr }): [string, string] => [alert, expr]),
+];
+
+/** The series that a daemon shows, with their labels. */
+async function series(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const { app } = testApp(t);
+  await app.inject('/secrets/api_key');
+  const metrics = createMetrics({
+    gate: { running: 0, waiting: 0 },
+    config: () => ({ digest: 'd', loadedAt: new Date() }),
+  });
+  metrics.observeBackend('red', 'env', 1);
+  const lines = [...(await app.inject('/metrics')).payload.split('\n'), ...(await metrics.text()).split('\n')];
+  const found = new Map<string, Set<string>>();
+  for (const [, name = '', labels = ''] of lines.map((line) => /^(\w+)(?:\{(.*)\})? /.exec(line) ?? [])) {
+    const known = found.get(name) ?? new Set<string>();
+    for (const [, label = ''] of labels.matchAll(/(\w+)="/g)) known.add(label);
+    found.set(name, known);
+  }
+  return found;
+}
+
+t.test('every metric and label of the dashboard and of the alerts is one that the daemon shows', async (t) => {
+  const shown = await series();
+  t.ok(expressions.length > 10);
+  for (const [what, expression] of expressions) {
+    const names = [...expression.matchAll(/mxm_secretsd_\w+/g)].map(([name]) => name);
+    t.ok(names.length > 0, what);
+    for (const name of names) t.ok(shown.has(name), `${what}: ${name}`);
+    const known = new Set(['job', 'instance', ...names.flatMap((name) => [...(shown.get(name) ?? [])])]);
+    const labels = [...expression.matchAll(/(\w+)=~?"/g), ...expression.matchAll(/by \(([^)]*)\)/g)].flatMap(
+      ([, list = '']) => list.split(', '),
+    );
+    for (const label of labels) t.ok(known.has(label), `${what}: ${label}`);
+  }
+});
+
+t.test('every code that an alert or a panel looks for exists', (t) => {
+  const codes = new Set<string>([...ERROR_CODES, 'ok', 'unready', 'cancelled']);
+  for (const [what, expression] of expressions) {
+    for (const [, list = ''] of expression.matchAll(/code=~?"([^"]*)"/g)) {
+      for (const code of list.split('|')) t.ok(codes.has(code), `${what}: ${code}`);
+    }
+  }
+  t.end();
+});
+
+t.test('every alert says what is the matter and what to do', (t) => {
+  for (const { alert, annotations } of rules) t.hasProps(annotations, ['summary', 'action'], alert);
+  t.end();
+});
