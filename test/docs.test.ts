@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Writable } from 'node:stream';
 import t, { type Test } from 'tap';
 import { SecretsApi } from '../src/api.js';
@@ -29,7 +29,14 @@ import { createMetrics } from '../src/metrics.js';
 import { type Document, fenceOf, parseMarkdown, readDocument, ROOT, tableOf } from './support/markdown.js';
 import { temporaryFolder, writeFile } from './support/temporary.js';
 
-const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'SECURITY.md', 'CONTRIBUTING.md'];
+const PAGES = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
+const DOCUMENTS = [
+  'README.md',
+  'CHANGELOG.md',
+  'SECURITY.md',
+  'CONTRIBUTING.md',
+  ...PAGES.map((name) => `docs/${name}`),
+];
 const readme = readDocument('README.md');
 
 function sorted(texts: Iterable<string>): string[] {
@@ -362,11 +369,20 @@ t.test('every relative link leads to a file, and every anchor to a heading', (t)
     for (const link of readDocument(name).links) {
       if (/^[a-z]+:/.test(link)) continue;
       const [file = '', anchor] = link.split('#');
-      const target = file === '' ? name : file;
+      const target = file === '' ? name : join(dirname(name), file);
       t.ok(existsSync(join(ROOT, target)), `${name}: ${link}`);
       if (anchor !== undefined) t.ok(readDocument(target).anchors.includes(anchor), `${name}: ${link}`);
     }
   }
+  t.end();
+});
+
+t.test('the README leads to every page of docs', (t) => {
+  for (const name of PAGES)
+    t.ok(
+      readme.links.some((link) => link.split('#')[0] === `docs/${name}`),
+      name,
+    );
   t.end();
 });
 
