@@ -377,6 +377,26 @@ t.test('every relative link leads to a file, and every anchor to a heading', (t)
   t.end();
 });
 
+t.test('the runbook says of every code what to do', (t) => {
+  const { anchors } = readDocument('docs/runbook.md');
+  for (const code of ERROR_CODES)
+    t.ok(
+      anchors.some((anchor) => anchor.split('-and-').includes(code)),
+      code,
+    );
+  t.end();
+});
+
+t.test('the picture of the architecture is the one that its source describes', (t) => {
+  const source = readFileSync(join(ROOT, 'docs/architecture.dot'), 'utf8');
+  const picture = readFileSync(join(ROOT, 'docs/architecture.svg'), 'utf8');
+  const labels = [...source.matchAll(/\blabel="([^"]*)"/g)].flatMap(([, label = '']) => label.split(/\\[nl]/));
+  const texts = [...picture.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text = '']) => text);
+  const shown = (text: string): string => text.replaceAll('&#160;', ' ').replaceAll('&#45;', '-').trim();
+  t.same(sorted(texts.map(shown)), sorted(labels.map(shown).filter((label) => label !== '')));
+  t.end();
+});
+
 t.test('the README leads to every page of docs', (t) => {
   for (const name of PAGES)
     t.ok(

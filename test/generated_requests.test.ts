@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import t from 'tap';
 import { startDaemonProcess } from './support/process.js';
 import { onPath, realComponent } from './support/real_component.js';
+import { temporaryFolder } from './support/temporary.js';
 
 /** Generates requests from an OpenAPI document, good and bad, and holds each answer to it. */
 const schemathesis = realComponent(
@@ -49,7 +50,9 @@ t.test(
     const { port } = bridge.address() as AddressInfo;
 
     const options = ['--max-examples', '100', '--seed', '1', '--no-color'];
-    const run = spawn(schemathesis.file, ['run', `http://127.0.0.1:${port}/openapi.json`, ...options]);
+    const run = spawn(schemathesis.file, ['run', `http://127.0.0.1:${port}/openapi.json`, ...options], {
+      cwd: temporaryFolder(t), // it leaves its cache there
+    });
     let printed = '';
     run.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString('utf8')));
     run.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString('utf8')));

@@ -60,7 +60,8 @@ t.test('the health routes have no refusal but that of a daemon that stops', (t) 
 
 t.test('every answer is described with the headers that all have', (t) => {
   for (const { get } of Object.values(document.paths)) {
-    for (const { headers } of Object.values(get.responses)) t.hasProps(headers ?? {}, ['Cache-Control', 'X-Request-Id']);
+    for (const { headers } of Object.values(get.responses))
+      t.hasProps(headers ?? {}, ['Cache-Control', 'X-Request-Id']);
   }
   t.end();
 });
