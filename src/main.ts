@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 // The only file that touches the arguments, the environment, the signals and the exit of the process.
+import { createInterface, type Interface } from 'node:readline';
 import { isatty } from 'node:tty';
 import { EXIT } from './cli/exit_status.js';
-import { type Io, type Output, OutputError } from './cli/io.js';
+import { type Input, type Io, type Output, OutputError } from './cli/io.js';
 import { run } from './cli/run.js';
 
 /** A message may hold anything, so that of a defect only its kind and its place are told. */
@@ -37,13 +38,34 @@ function output(fd: number, stream: () => NodeJS.WriteStream): Output {
   };
 }
 
+/** Made when a line is asked for. The terminal is left as it is, so that Ctrl-C and the rest do what they do. */
+let input: Interface | undefined;
+
+const stdin: Input = {
+  isTTY: isatty(0),
+  async readLine() {
+    input ??= createInterface({ input: process.stdin, terminal: false });
+    const line = await input[Symbol.asyncIterator]().next();
+    return line.done === true ? null : line.value;
+  },
+};
+
 const stderr = output(2, () => process.stderr);
 
 const io: Io = {
   environment: process.env,
+  stdin,
   stdout: output(1, () => process.stdout),
   stderr: { ...stderr, write: (bytes) => stderr.write(bytes).catch(() => undefined) },
   onSignal: (signal, handle) => void process.on(signal, handle),
+  byDefault(signal) {
+    const listeners = process.listeners(signal);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+    for (const listener of listeners) process.on(signal, listener);
+  },
 };
 
 process.exitCode = await run(process.argv.slice(2), io);
+// What is left of the input is nobody's, and must not keep the process.
+input?.close();

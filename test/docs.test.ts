@@ -5,7 +5,8 @@ import t, { type Test } from 'tap';
 import { SecretsApi } from '../src/api.js';
 import { BACKENDS } from '../src/backends/table.js';
 import { COMMANDS } from '../src/cli/commands.js';
-import { EXIT, EXIT_OF_CODE } from '../src/cli/exit_status.js';
+import { EXIT, EXIT_MEANINGS, EXIT_OF_CODE } from '../src/cli/exit_status.js';
+import { optionUsage, usageOf } from '../src/cli/help.js';
 import { LAUNCH_SCHEMA } from '../src/config/launch_config.js';
 import { loadConfiguration } from '../src/config/load.js';
 import { ConfigError } from '../src/config/problems.js';
@@ -271,29 +272,36 @@ t.test('the faulty example of the README gives the errors that stand below it', 
 
 // --- command line
 
+/** A cell without its marks of code. */
+function plain(cell: string): string {
+  return cell.replaceAll('`', '');
+}
+
 t.test('the README lists every command with its operands', (t) => {
   const printed = tableOf(readme, 'Command line', 'command', 'does').map(([command = '']) => command);
   t.same(
     printed,
-    [...COMMANDS.values()].map(({ name, operands }) => [name, ...operands].join(' ')),
+    [...COMMANDS.values()].map((command) => usageOf(command, '')),
   );
   t.end();
 });
 
-t.test('the README lists every option with its value', (t) => {
-  const printed = tableOf(readme, 'Command line', 'command', 'option').map((row) => row.slice(0, 2));
+t.test('the README lists every option with its value, as the help does', (t) => {
+  const printed = tableOf(readme, 'Command line', 'command', 'option').map((row) => row.map(plain));
   const expected = [...COMMANDS.values()].flatMap(({ name, options }) =>
-    Object.entries(options).map(([option, { value }]) => [
-      name,
-      value === undefined ? `--${option}` : `--${option} ${value}`,
-    ]),
+    Object.entries(options).map(([option, of]) => [name, optionUsage(option, of), of.help]),
   );
   t.same(printed, expected);
   t.end();
 });
 
-t.test('the README lists every exit status', (t) => {
-  const printed = tableOf(readme, 'Command line', 'exit status').map(([status]) => Number(status));
+t.test('the README lists every exit status with its meaning, as the manual page does', (t) => {
+  const rows = tableOf(readme, 'Command line', 'exit status');
+  t.same(
+    rows.map((row) => row.map(plain)),
+    [...EXIT_MEANINGS].map(([status, meaning]) => [String(status), meaning]),
+  );
+  const printed = rows.map(([status]) => Number(status));
   const statuses = new Set<number>([...Object.values(EXIT), ...Object.values(EXIT_OF_CODE)]);
   t.same(
     printed,

@@ -6,8 +6,8 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Option values by name: a string, or true for a flag. */
-export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
+/** Option values by name: a string, true for a flag, or a list for one that repeats. */
+export type OptionValues = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
 
 export type Invocation =
   | { readonly kind: 'version' }
@@ -18,6 +18,8 @@ export type Invocation =
       readonly options: OptionValues;
       /** As many as the command has. */
       readonly operands: readonly string[];
+      /** What stands after `--`, for a command that runs another; not empty then. */
+      readonly rest: readonly string[];
     };
 
 const GLOBAL_OPTIONS = { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } } as const;
@@ -31,27 +33,43 @@ export function parseCommandLine(argv: readonly string[]): Invocation {
   if (command === undefined) {
     throw new UsageError(first.startsWith('-') ? `unknown option ${first}` : `there is no command "${first}"`);
   }
-  const { values, positionals } = parse(command, rest);
+  const { values, operands, after } = parse(command, rest);
   if (values['help'] === true) return { kind: 'help', command };
   if (values['version'] === true) return { kind: 'version' };
-  if (positionals.length !== command.operands.length) {
-    const expected = command.operands.join(' ');
+  if (!command.operands.some(({ repeats }) => repeats) && operands.length !== command.operands.length) {
+    const expected = command.operands.map(({ name }) => name).join(' ');
     throw new UsageError(
-      `${first} takes ${expected === '' ? 'no operands' : expected}, not ${positionals.length} operands`,
+      `${first} takes ${expected === '' ? 'no operands' : expected}, not ${operands.length} operands`,
     );
   }
-  return { kind: 'run', command, options: values, operands: positionals };
+  if (command.runsCommand && after.length === 0) throw new UsageError(`${first} takes a command to run after --`);
+  return { kind: 'run', command, options: values, operands, rest: after };
 }
 
-function parse(command: Command, args: readonly string[]): { values: OptionValues; positionals: string[] } {
+interface Parsed {
+  readonly values: OptionValues;
+  readonly operands: readonly string[];
+  /** What stands after `--`, for a command that runs another; for all else these are operands, too. */
+  readonly after: readonly string[];
+}
+
+function parse(command: Command, args: readonly string[]): Parsed {
   const options = Object.fromEntries(
-    Object.entries(command.options).map(([name, { value }]) => [
+    Object.entries(command.options).map(([name, { value, repeats = false }]) => [
       name,
-      { type: value === undefined ? ('boolean' as const) : ('string' as const) },
+      { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: repeats },
     ]),
   );
   try {
-    return parseArgs({ args: [...args], options: { ...options, ...GLOBAL_OPTIONS }, allowPositionals: true });
+    const { values, positionals, tokens } = parseArgs({
+      args: [...args],
+      options: { ...options, ...GLOBAL_OPTIONS },
+      allowPositionals: true,
+      tokens: true,
+    });
+    const terminator = tokens.find(({ kind }) => kind === 'option-terminator');
+    const after = command.runsCommand && terminator ? args.slice(terminator.index + 1) : [];
+    return { values, operands: positionals.slice(0, positionals.length - after.length), after };
   } catch (error) {
     // Its first sentence says what is wrong, the rest gives advice that is not always right.
     throw new UsageError((error as Error).message.replace(/\.\s.*/s, ''));

@@ -4,8 +4,17 @@ export interface Io {
   readonly stdout: Output;
   /** Its writes never reject: a message that nobody takes changes nothing of the exit status. */
   readonly stderr: Output;
+  readonly stdin: Input;
   /** In place of what the signal would do by itself, every time that it comes. */
   onSignal(signal: NodeJS.Signals, handle: () => void): void;
+  /** What the signal would do by itself, once: of one that stops the process it returns when that goes on. */
+  byDefault(signal: NodeJS.Signals): void;
+}
+
+export interface Input {
+  readonly isTTY: boolean;
+  /** The next line without its ending; null at the end. */
+  readLine(): Promise<string | null>;
 }
 
 export interface Output {

@@ -1,4 +1,5 @@
 import { ConfigError } from '../config/problems.js';
+import { MemoryFolderError } from '../os/memory_folder.js';
 import { SocketError } from '../os/socket_file.js';
 import { VERSION } from '../version.js';
 import { parseCommandLine, UsageError } from './arguments.js';
@@ -18,7 +19,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
         await io.stdout.write(invocation.command === undefined ? generalHelp() : commandHelp(invocation.command));
         return EXIT.ok;
       case 'run':
-        return await invocation.command.run(io, invocation.options, invocation.operands);
+        return await invocation.command.run(io, invocation.options, invocation.operands, invocation.rest);
     }
   } catch (error) {
     if (error instanceof UsageError) {
@@ -29,7 +30,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       await io.stderr.write(`${error.message}\n`);
       return EXIT.config;
     }
-    if (error instanceof SocketError) {
+    if (error instanceof SocketError || error instanceof MemoryFolderError) {
       await io.stderr.write(`mxm-secretsd: ${error.message}\n`);
       return EXIT.cannotCreate;
     }

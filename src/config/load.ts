@@ -1,18 +1,18 @@
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { readConfigFile } from './config_file.js';
 import { displayPath } from './display_path.js';
 import { checkLaunch, type LaunchConfig, type SecretsPlace } from './launch_config.js';
 import { escapePointer, isMapping } from './pointer.js';
 import { ConfigError, type ConfigProblem, didYouMean } from './problems.js';
-import type { Report } from './schema.js';
 import { checkSecrets, type Registries, secretsPath } from './secrets_config.js';
-import { parseYaml } from './yaml_document.js';
+import { readYamlFile, type YamlFile } from './yaml_file.js';
 
 export interface Configuration extends LaunchConfig {
   /** As it was named. */
   readonly launchFile: string;
   readonly registries: Registries;
+  /** Where each policy says who may read, by its name: `FILE:LINE`. */
+  readonly policyPlaces: ReadonlyMap<string, string>;
   /** SHA-256 of both files, in hexadecimal. */
   readonly digest: string;
   readonly loadedAt: Date;
@@ -25,31 +25,16 @@ export interface Configuration extends LaunchConfig {
 export function loadConfiguration(launchFile: string): Configuration {
   const problems: ConfigProblem[] = [];
   const hash = createHash('sha256');
+  let placeInSecrets: (pointer: string) => string;
 
   function readYaml(
     file: string,
     showPath: (data: unknown, pointer: string) => string,
     section?: string,
-  ): { data: unknown; report: Report } | undefined {
-    const read = readConfigFile(file);
-    if ('problems' in read) {
-      problems.push(...read.problems.map((message) => ({ file, path: '', message })));
-      return undefined;
-    }
-    hash.update(`${read.bytes.length}\n`).update(read.bytes);
-    const { data, problems: found, placeOf, isUnread } = parseYaml(read.text, section);
-    for (const { pointer, place, message } of found) {
-      problems.push({ file, ...place, path: showPath(data, pointer), message });
-    }
-    if (data === undefined) return undefined;
-    return {
-      data,
-      report: (pointer, message, at) => {
-        // What could not be read has been told already.
-        if (isUnread(pointer)) return;
-        problems.push({ file, ...placeOf(pointer, at), path: showPath(data, pointer), message });
-      },
-    };
+  ): YamlFile | undefined {
+    const yaml = readYamlFile(file, showPath, (problem) => problems.push(problem), section);
+    if (yaml !== undefined) hash.update(`${yaml.bytes.length}\n`).update(yaml.bytes);
+    return yaml;
   }
 
   function readSecrets({ file, section }: SecretsPlace): Registries | undefined {
@@ -57,6 +42,7 @@ export function loadConfiguration(launchFile: string): Configuration {
     const yaml = readYaml(file, (data, pointer) => secretsPath(data, pointer, base), section);
     if (yaml === undefined) return undefined;
     const { data, report } = yaml;
+    placeInSecrets = (pointer) => `${file}:${yaml.placeOf(base + pointer).line}`;
     if (section === undefined) return checkSecrets(data, base, report);
     if (isMapping(data) && Object.hasOwn(data, section)) return checkSecrets(data[section], base, report);
     const keys = isMapping(data) ? Object.keys(data) : [];
@@ -70,7 +56,10 @@ export function loadConfiguration(launchFile: string): Configuration {
   if (launch?.config === undefined || registries === undefined || problems.length > 0) {
     throw new ConfigError(inReadingOrder(problems));
   }
-  return { ...launch.config, launchFile, registries, digest: hash.digest('hex'), loadedAt: new Date() };
+  const policyPlaces = new Map(
+    registries.policies.names().map((name) => [name, placeInSecrets(`/policies/${name}/allowed_principals`)]),
+  );
+  return { ...launch.config, launchFile, registries, policyPlaces, digest: hash.digest('hex'), loadedAt: new Date() };
 }
 
 /** The launch file's first, as it was read first; then by place. */

@@ -1,5 +1,7 @@
 import t from 'tap';
+import { parseCommandLine } from '../../src/cli/arguments.js';
 import { COMMANDS } from '../../src/cli/commands.js';
+import { usageOf } from '../../src/cli/help.js';
 import { run } from '../../src/cli/run.js';
 import { VERSION } from '../../src/version.js';
 import { memoryIo } from '../support/io.js';
@@ -29,6 +31,19 @@ t.test('wrong usage ends with 64, is told on stderr and prints nothing', async (
     'get with an empty socket': ['get', 'a', '--socket', ''],
     'health without a socket': ['health'],
     'health with an operand': ['health', 'a', '--socket', 's.sock'],
+    'exec without a command': ['exec', '--socket', 's.sock', 'A=b'],
+    'exec with nothing after --': ['exec', '--socket', 's.sock', 'A=b', '--'],
+    'exec without a socket': ['exec', 'A=b', '--', 'true'],
+    'exec with something that is no binding': ['exec', '--socket', 's.sock', 'a', '--', 'true'],
+    'exec with a variable twice': ['exec', '--socket', 's.sock', 'A=b', '--file', 'A=b', '--', 'true'],
+    'exec with --file and no value': ['exec', '--socket', 's.sock', '--file', '--', 'true'],
+    'explain without a name': ['explain', '--launch', 'x.yaml'],
+    'explain without --launch': ['explain', 'a'],
+    'check with an empty --expect': ['check', '--launch', 'x.yaml', '--expect', ''],
+    'completion without a shell': ['completion'],
+    'completion for an unknown shell': ['completion', 'tcsh'],
+    'completion for a name of Object.prototype': ['completion', 'constructor'],
+    'init with an empty --dir': ['init', '--dir', ''],
     'health with a socket path of 108 bytes': ['health', '--socket', `/${'s'.repeat(107)}`],
   };
   for (const [what, argv] of Object.entries(wrong)) {
@@ -51,6 +66,9 @@ t.test('wrong usage is told in one sentence that names what is wrong', async (t)
     'serve takes no operands, not 1 operands': ['serve', 'extra'],
     'get takes NAME, not 0 operands': ['get'],
     '--launch FILE is missing': ['check'],
+    'exec takes a command to run after --': ['exec', 'A=b'],
+    'completion takes bash|zsh|fish, not 0 operands': ['completion'],
+    'completion takes one of bash, zsh, fish': ['completion', 'tcsh'],
   };
   for (const [message, argv] of Object.entries(told)) {
     const io = memoryIo();
@@ -71,20 +89,44 @@ t.test('--help and -h list every command', async (t) => {
   for (const option of ['--help', '-h']) {
     const io = memoryIo();
     t.equal(await run([option], io), 0);
-    for (const { name, summary } of COMMANDS.values())
-      t.ok(io.text().includes(`  ${name.padEnd(8)} ${summary}\n`), name);
+    for (const { name, summary } of COMMANDS.values()) {
+      t.ok(io.text().includes(`  ${name.padEnd('completion'.length)}  ${summary}\n`), name);
+    }
   }
 });
 
 t.test('--help of a command lists its operands and every option', async (t) => {
-  for (const [name, { operands, options }] of COMMANDS) {
+  for (const [name, command] of COMMANDS) {
     const io = memoryIo();
     t.equal(await run([name, '--help'], io), 0);
-    t.equal(io.text().split('\n')[0], `Usage: mxm-secretsd ${[name, ...operands].join(' ')} [options]`);
-    for (const [option, { value, help }] of Object.entries(options)) {
+    t.equal(io.text().split('\n')[0], `Usage: mxm-secretsd ${usageOf(command)}`);
+    for (const [option, { value, help }] of Object.entries(command.options)) {
       t.match(io.text(), value === undefined ? `--${option} ` : `--${option} ${value} `);
       t.match(io.text(), help);
     }
     t.equal(io.errors(), '');
   }
+});
+
+t.test('the help shows a command as it is written', (t) => {
+  const usage = (name: string): string => usageOf(COMMANDS.get(name)!);
+  t.equal(usage('serve'), 'serve [options]');
+  t.equal(usage('get'), 'get NAME [options]');
+  t.equal(usage('exec'), 'exec [options] [VAR=NAME…] -- COMMAND…');
+  t.equal(usageOf(COMMANDS.get('exec')!, ''), 'exec [VAR=NAME…] -- COMMAND…');
+  t.end();
+});
+
+t.test('what stands after -- is the command of exec, whatever it looks like, and an operand of any other', (t) => {
+  const rest = ['env', '--socket', 's', '--', '-h', '--version'];
+  t.match(parseCommandLine(['exec', '--file', 'A=b', 'C=d', '--file=E=f', '--', ...rest]), {
+    kind: 'run',
+    options: { file: ['A=b', 'E=f'] },
+    operands: ['C=d'],
+    rest,
+  });
+  t.match(parseCommandLine(['exec', '--', 'true']), { kind: 'run', operands: [], rest: ['true'] });
+  t.match(parseCommandLine(['exec', '--help', '--', 'true']), { kind: 'help' });
+  t.match(parseCommandLine(['get', '--', '-name']), { kind: 'run', operands: ['-name'], rest: [] });
+  t.end();
 });

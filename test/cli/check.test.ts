@@ -181,3 +181,131 @@ t.test('a file that cannot be read ends with 78', async (t) => {
     t.match(io.errors(), /^\/nonexistent\/launch\.yaml: .+\n$/);
   }
 });
+
+const EVERY_PRINCIPAL = { marketdata: 'allowed', operator: 'denied', research: 'allowed' };
+
+t.test('--matrix --json gives the decision for each principal that a policy names, in place of one', async (t) => {
+  const io = memoryIo();
+  t.equal(await run(['check', '--launch', configuration(t), '--matrix', '--json', '--offline'], io), 0);
+  t.same((JSON.parse(io.text()) as { secrets: object }).secrets, [
+    { name: 'api_key', store: 'local', backend: 'env', policy: 'marketdata_access', principals: EVERY_PRINCIPAL },
+    {
+      name: 'db_password',
+      store: 'local',
+      backend: 'env',
+      policy: 'operations',
+      principals: { marketdata: 'denied', operator: 'allowed', research: 'denied' },
+    },
+  ]);
+});
+
+t.test('--matrix has a column for each principal on a terminal', async (t) => {
+  const io = memoryIo({ isTTY: true });
+  t.equal(await run(['check', '--launch', configuration(t), '--matrix', '--offline'], io), 0);
+  t.match(
+    io.text(),
+    `
+        SECRET       STORE  BACKEND  POLICY             marketdata  operator  research
+secret  api_key      local  env      marketdata_access  allowed     denied    allowed
+secret  db_password  local  env      operations         denied      allowed   denied
+`,
+  );
+});
+
+t.test('--matrix has a row for each principal when piped', async (t) => {
+  const io = memoryIo();
+  t.equal(await run(['check', '--launch', configuration(t), '--matrix', '--offline'], io), 0);
+  t.same(
+    io
+      .text()
+      .split('\n')
+      .filter((line) => line.startsWith('secret\tapi_key')),
+    Object.entries(EVERY_PRINCIPAL).map(
+      ([principal, decision]) => `secret\tapi_key\tlocal\tenv\tmarketdata_access\t${principal}\t${decision}`,
+    ),
+  );
+});
+
+t.test('--matrix of nothing is nothing', async (t) => {
+  const secrets = 'stores: {}\nrefs: {}\npolicies: {}\n';
+  for (const isTTY of [true, false]) {
+    const io = memoryIo({ isTTY });
+    t.equal(await run(['check', '--launch', configuration(t, { secrets }), '--matrix', '--offline'], io), 0);
+    t.notMatch(io.text(), /secret/i);
+  }
+});
+
+/** Runs check with what is expected; the place of the file is left out of what it prints. */
+async function expecting(
+  t: Ending,
+  expected: string,
+  {
+    args = ['--offline'],
+    secrets = ENV_ONLY,
+    isTTY = false,
+  }: { args?: string[]; secrets?: string; isTTY?: boolean } = {},
+): Promise<{ status: number; text: string }> {
+  const file = writeFile(temporaryFolder(t), 'expect.yaml', expected);
+  const io = memoryIo({ isTTY });
+  const status = await run(['check', '--launch', configuration(t, { secrets }), '--expect', file, ...args], io);
+  return { status, text: io.text().replaceAll(file, 'expect.yaml') };
+}
+
+const HOLDS = 'marketdata: { allow: [api_key], deny: [db_password] }\nnobody: { deny: [api_key] }\n';
+const DIFFERS = 'marketdata:\n  allow: [db_password]\n  deny: [api_key, api_kee]\n';
+
+t.test('--expect with expectations that hold ends with 0 and says how many', async (t) => {
+  const { status, text } = await expecting(t, HOLDS);
+  t.equal(status, 0);
+  t.match(text, /\nexpected\t3 of 3 hold\n$/);
+});
+
+t.test('an expectation that does not hold ends with 1: what was expected, what is, and where it stands', async (t) => {
+  const { status, text } = await expecting(t, DIFFERS, { isTTY: true });
+  t.equal(status, 1);
+  t.match(
+    text,
+    `
+expected  0 of 3 hold
+
+         PRINCIPAL   SECRET       EXPECTED  DECISION  PLACE
+differs  marketdata  db_password  allowed   denied    expect.yaml:2
+differs  marketdata  api_key      denied    allowed   expect.yaml:3
+differs  marketdata  api_kee      denied    unknown   expect.yaml:3; did you mean "api_key"?
+`,
+  );
+});
+
+t.test('--expect --json adds the differences, and only then', async (t) => {
+  const { status, text } = await expecting(t, DIFFERS, { args: ['--json'] });
+  t.equal(status, 1);
+  const { differences, ...rest } = JSON.parse(text) as { differences: object[] };
+  t.same(differences[0], {
+    principal: 'marketdata',
+    secret: 'db_password',
+    expected: 'allowed',
+    decision: 'denied',
+    place: 'expect.yaml:2',
+  });
+  t.equal(differences.length, 3);
+  t.same(Object.keys(rest), ['identity', 'principal', 'secrets', 'stores']);
+  t.same(
+    (JSON.parse((await expecting(t, HOLDS, { args: ['--json'] })).text) as { differences: object[] }).differences,
+    [],
+  );
+});
+
+t.test('an expectation that does not hold counts before a backend that is not ready', async (t) => {
+  const secrets = withGopass('/nonexistent/gopass');
+  t.equal((await expecting(t, 'marketdata: { deny: [api_key] }', { secrets, args: [] })).status, 1);
+  t.equal((await expecting(t, 'marketdata: { allow: [api_key] }', { secrets, args: [] })).status, 69);
+  t.equal((await expecting(t, 'marketdata: { allow: [api_key] }', { secrets })).status, 0, 'nor with --offline');
+});
+
+t.test('a file of expectations in error ends with 78, before any backend is probed', async (t) => {
+  const io = memoryIo();
+  const file = writeFile(temporaryFolder(t), 'expect.yaml', 'marketdata: { alow: [api_key] }\n');
+  t.equal(await run(['check', '--launch', configuration(t), '--expect', file], io), 78);
+  t.equal(io.text(), '');
+  t.match(io.errors(), `${file}:1:15: marketdata.alow: is an unknown key; did you mean "allow"?`);
+});

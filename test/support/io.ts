@@ -9,11 +9,16 @@ export interface MemoryIo extends Io {
   errors(): string;
   /** As if the process got this signal. */
   raise(signal: NodeJS.Signals): void;
+  /** The signals that were left to do what they do by themselves. */
+  readonly byDefaultSignals: readonly NodeJS.Signals[];
 }
 
 export interface MemoryIoOptions {
   readonly environment?: Record<string, string>;
+  /** Of all three. */
   readonly isTTY?: boolean;
+  /** The lines that stdin gives. */
+  readonly lines?: readonly string[];
   /** Of stdout, for a command that writes to it by itself. */
   readonly fd?: number;
   /** Rejects each write to stdout with it. */
@@ -21,7 +26,10 @@ export interface MemoryIoOptions {
 }
 
 /** What a command touches of the process, in memory. */
-export function memoryIo({ environment = {}, isTTY = false, fd = -1, broken }: MemoryIoOptions = {}): MemoryIo {
+export function memoryIo(options: MemoryIoOptions = {}): MemoryIo {
+  const { environment = {}, isTTY = false, lines = [], fd = -1, broken } = options;
+  const unread = [...lines];
+  const byDefaultSignals: NodeJS.Signals[] = [];
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   const signals = new EventEmitter();
@@ -44,7 +52,10 @@ export function memoryIo({ environment = {}, isTTY = false, fd = -1, broken }: M
         return Promise.resolve();
       },
     },
+    stdin: { isTTY, readLine: () => Promise.resolve(unread.shift() ?? null) },
     onSignal: (signal, handle) => void signals.on(signal, handle),
+    byDefault: (signal) => void byDefaultSignals.push(signal),
+    byDefaultSignals,
     bytes: () => Buffer.concat(stdout),
     text: () => Buffer.concat(stdout).toString('utf8'),
     errors: () => Buffer.concat(stderr).toString('utf8'),

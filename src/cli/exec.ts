@@ -1,0 +1,133 @@
+import { isUtf8 } from 'node:buffer';
+import { isIdentifier } from '../domain/identifier.js';
+import { watchFolder } from '../os/cleanup_watcher.js';
+import { makeMemoryFolder, memoryPlaces } from '../os/memory_folder.js';
+import type { OptionValues } from './arguments.js';
+import { describeCode, socketPath } from './ask.js';
+import { askSecret, type SecretAnswer, waitMilliseconds } from './ask_secret.js';
+import { type Binding, parseBindings } from './bindings.js';
+import { EXIT } from './exit_status.js';
+import { relaySignals, runForeground } from './foreground.js';
+import type { Io } from './io.js';
+
+/** How many secrets are asked for at once. */
+const ASKED_AT_ONCE = 4;
+
+/** Why the command is not run. */
+type Refusal = Extract<SecretAnswer, { kind: 'refused' }>;
+
+/** By the name of the secret. */
+type Values = ReadonlyMap<string, Buffer>;
+
+export async function exec(
+  io: Io,
+  options: OptionValues,
+  operands: readonly string[],
+  command: readonly string[],
+): Promise<number> {
+  const socket = socketPath(io, options);
+  const deadline = performance.now() + waitMilliseconds(options);
+  const bindings = parseBindings(operands, (options['file'] ?? []) as readonly string[]);
+  const wrong = bindings.find(({ secret }) => !isIdentifier(secret));
+  if (wrong !== undefined) return refuse(io, refusal(wrong, describeCode('invalid_secret_name'), EXIT.usage));
+
+  const values = new Map<string, Buffer>();
+  try {
+    const refused =
+      (await askAll(socket, new Set(bindings.map(({ secret }) => secret)), deadline, values)) ??
+      unfitForEnvironment(bindings, values);
+    if (refused !== undefined) return await refuse(io, refused);
+    return await runWith(io, bindings, values, command);
+  } finally {
+    wipe(values);
+  }
+}
+
+async function refuse(io: Io, { why, status }: Refusal): Promise<number> {
+  await io.stderr.write(`mxm-secretsd exec: ${why}\n`);
+  return status;
+}
+
+function refusal({ variable }: Binding, why: string, status: number): Refusal {
+  return { kind: 'refused', why: `${variable}: ${why}`, status };
+}
+
+/** Fills `values`; with the first refusal, which is given, nothing more is asked or waited for. */
+async function askAll(
+  socket: string,
+  names: ReadonlySet<string>,
+  deadline: number,
+  values: Map<string, Buffer>,
+): Promise<Refusal | undefined> {
+  const refused = new AbortController();
+  let first: Refusal | undefined;
+  const waiting = names.values();
+  async function askInTurn(): Promise<void> {
+    for (const name of waiting) {
+      const answer = await askSecret(socket, name, { deadline, signal: refused.signal });
+      if (answer.kind === 'value') {
+        values.set(name, answer.value);
+        continue;
+      }
+      first ??= { ...answer, why: `${name}: ${answer.why}` };
+      refused.abort();
+      return;
+    }
+  }
+  await Promise.all(Array.from({ length: ASKED_AT_ONCE }, askInTurn));
+  return first;
+}
+
+/** What Node, or any environment, cannot hold: a NUL ends a value, and what is not UTF-8 would arrive changed. */
+function unfitForEnvironment(bindings: readonly Binding[], values: Values): Refusal | undefined {
+  for (const binding of bindings.filter(({ asFile }) => !asFile)) {
+    const value = valueOf(binding, values);
+    if (value.includes(0)) {
+      return refusal(
+        binding,
+        'the value has a NUL byte, which no environment variable can hold: use --file',
+        EXIT.data,
+      );
+    }
+    if (!isUtf8(value)) return refusal(binding, 'the value is not UTF-8 text: use --file', EXIT.data);
+  }
+  return undefined;
+}
+
+/** Every name has been asked for. */
+function valueOf({ secret }: Binding, values: Values): Buffer {
+  return values.get(secret) as Buffer;
+}
+
+function wipe(values: Values): void {
+  for (const value of values.values()) value.fill(0);
+}
+
+async function runWith(
+  io: Io,
+  bindings: readonly Binding[],
+  values: Values,
+  command: readonly string[],
+): Promise<number> {
+  // Before there is a file: from here to the start of the command nothing else gets its turn.
+  const relay = relaySignals(io);
+  const hasFiles = bindings.some(({ asFile }) => asFile);
+  const folder = hasFiles ? makeMemoryFolder(memoryPlaces(io.environment)) : undefined;
+  const watcher = folder && watchFolder(folder.path);
+  try {
+    const added = bindings.map((binding): [string, string] => {
+      const value = valueOf(binding, values);
+      return [binding.variable, binding.asFile && folder ? folder.write(binding.variable, value) : value.toString()];
+    });
+    wipe(values);
+    const environment = { ...io.environment, ...Object.fromEntries(added) };
+    const ending = await runForeground(command, environment, relay, (pid) => {
+      folder?.heldBy(pid);
+      watcher?.waitFor(pid);
+    });
+    return ending.kind === 'ended' ? ending.status : await refuse(io, { ...ending, kind: 'refused' });
+  } finally {
+    folder?.remove();
+    watcher?.end();
+  }
+}

@@ -1,0 +1,49 @@
+import { stringify } from 'yaml';
+import type { RuntimeIdentity } from '../domain/identity.js';
+import { FIRST_STORES, type FirstBackend } from './first_stores.js';
+
+export type FirstIdentity = Pick<RuntimeIdentity, 'machine' | 'environment' | 'role'>;
+
+export interface FirstFiles {
+  readonly launch: string;
+  readonly secrets: string;
+  /** The command that gives the example its value. */
+  readonly fill: string;
+}
+
+/** Two files that fit together, with one secret that the role may read. */
+export function firstFiles({ machine, environment, role }: FirstIdentity, backend: FirstBackend): FirstFiles {
+  const { store, location, fill } = FIRST_STORES[backend];
+  return {
+    launch: `# What this daemon is, and where it listens. Relative paths are relative to this file.
+identity:
+  machine: ${scalar(machine)}
+  environment: ${scalar(environment)}
+  role: ${scalar(role)} # the principal that the policies name
+secrets: secrets.yaml
+socket:
+  path: run/secrets.sock
+  mode: "0600"
+`,
+    secrets: `# Which secrets there are, where they live and who may read them.
+stores:
+  main:
+${store(role)
+  .map((line) => `    ${line}\n`)
+  .join('')}refs:
+  example_key: # ${location(role)}
+    store: main
+    path: example_key
+    policy: readers
+policies:
+  readers:
+    allowed_principals: [${scalar(role)}] # no rule that matches means denied
+`,
+    fill: fill(role),
+  };
+}
+
+/** Any text on one line, in quotes where YAML would read something else. */
+function scalar(text: string): string {
+  return stringify(text, { lineWidth: 0, version: '1.2' }).trimEnd();
+}

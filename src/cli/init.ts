@@ -1,0 +1,160 @@
+import { closeSync, lstatSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LAUNCH_SCHEMA } from '../config/launch_config.js';
+import { loadConfiguration } from '../config/load.js';
+import { didYouMean } from '../config/problems.js';
+import { check } from '../config/schema.js';
+import { type OptionValues, requiredOption, UsageError } from './arguments.js';
+import { EXIT } from './exit_status.js';
+import { type FirstFiles, firstFiles } from './first_files.js';
+import { FIRST_BACKENDS, type FirstBackend, isFirstBackend } from './first_stores.js';
+import type { Io } from './io.js';
+
+/** How often an answer may be wrong before it is given up. */
+const TRIES = 3;
+
+const IDENTITY = LAUNCH_SCHEMA.properties.identity.properties;
+
+interface Question {
+  readonly name: 'role' | 'machine' | 'environment' | 'backend';
+  readonly placeholder: string;
+  readonly text: string;
+  /** What is wrong with an answer, or null. */
+  readonly wrong: (answer: string) => string | null;
+}
+
+const QUESTIONS: readonly Question[] = [
+  identityQuestion('role', 'R', 'Role, the principal that policies name'),
+  identityQuestion('machine', 'M', 'Machine'),
+  identityQuestion('environment', 'E', 'Environment (dev, prod, …)'),
+  {
+    name: 'backend',
+    placeholder: 'B',
+    text: `Backend of the first store (${FIRST_BACKENDS.join(', ')})`,
+    wrong: (answer) =>
+      isFirstBackend(answer)
+        ? null
+        : `must be one of ${FIRST_BACKENDS.join(', ')}${didYouMean(answer, FIRST_BACKENDS)}`,
+  },
+];
+
+function identityQuestion(name: 'role' | 'machine' | 'environment', placeholder: string, text: string): Question {
+  function wrong(answer: string): string | null {
+    const problems: string[] = [];
+    check(IDENTITY[name], answer, '', (_pointer, message) => problems.push(message));
+    return problems[0] ?? null;
+  }
+
+  return { name, placeholder, text, wrong };
+}
+
+export async function init(io: Io, options: OptionValues): Promise<number> {
+  const folder = options['dir'] === undefined ? '.' : requiredOption(options, 'dir', 'DIR');
+  const answers = new Map<string, string>();
+  for (const { name, placeholder, wrong } of QUESTIONS) {
+    const given = options[name];
+    if (typeof given !== 'string') continue;
+    const problem = wrong(given);
+    if (problem !== null) throw new UsageError(`--${name} ${placeholder} ${problem}`);
+    answers.set(name, given);
+  }
+  const missing = QUESTIONS.filter(({ name }) => !answers.has(name));
+  if (missing[0] !== undefined && !(io.stdin.isTTY && io.stderr.isTTY)) {
+    const { name, placeholder } = missing[0];
+    throw new UsageError(`--${name} ${placeholder} is missing, and there is no terminal to ask at`);
+  }
+
+  const paths = { launch: join(folder, 'launch.yaml'), secrets: join(folder, 'secrets.yaml') };
+  // Before anybody is asked for anything; what appears meanwhile is not overwritten either.
+  const there = Object.values(paths).find(isThere);
+  if (there !== undefined) return refuse(io, there, 'EEXIST');
+  for (const question of missing) answers.set(question.name, await ask(io, question));
+
+  const identity = { machine: answerTo('machine'), environment: answerTo('environment'), role: answerTo('role') };
+  const files = firstFiles(identity, answerTo('backend') as FirstBackend);
+  const failed = writeBoth(folder, paths, files);
+  if (failed !== null) return refuse(io, failed.path, failed.code);
+  await io.stdout.write(nextSteps(folder, paths, files));
+  return EXIT.ok;
+
+  function answerTo(name: Question['name']): string {
+    return answers.get(name) as string;
+  }
+}
+
+/** A link that leads nowhere, too. What cannot be looked at cannot be made either. */
+function isThere(path: string): boolean {
+  try {
+    lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function refuse(io: Io, path: string, code: string): Promise<number> {
+  const why = code === 'EEXIST' ? 'is there already, and nothing is overwritten' : `cannot be made (${code})`;
+  await io.stderr.write(`mxm-secretsd init: ${path}: ${why}\n`);
+  return EXIT.cannotCreate;
+}
+
+async function ask(io: Io, { name, placeholder, text, wrong }: Question): Promise<string> {
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    await io.stderr.write(`${text}: `);
+    const answer = await io.stdin.readLine();
+    if (answer === null) break;
+    const problem = wrong(answer);
+    if (problem === null) return answer;
+    await io.stderr.write(`It ${problem}.\n`);
+  }
+  throw new UsageError(`--${name} ${placeholder} is missing`);
+}
+
+type Paths = Readonly<Record<'launch' | 'secrets', string>>;
+
+/** Both or none. Throws a ConfigError where a daemon would refuse them, as in a folder that everybody may write. */
+function writeBoth(folder: string, paths: Paths, files: FirstFiles): { path: string; code: string } | null {
+  const made: string[] = [];
+  let at = folder;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    for (const name of ['launch', 'secrets'] as const) {
+      at = paths[name];
+      const fd = openSync(at, 'wx', 0o644);
+      made.push(at);
+      try {
+        writeFileSync(fd, files[name]);
+      } finally {
+        closeSync(fd);
+      }
+    }
+    loadConfiguration(paths.launch);
+    return null;
+  } catch (error) {
+    for (const path of made) rmSync(path, { force: true });
+    if (!isSystemError(error)) throw error;
+    return { path: at, code: error.code };
+  }
+}
+
+function isSystemError(error: unknown): error is { code: string } {
+  return error instanceof Error && 'syscall' in error;
+}
+
+function nextSteps(folder: string, paths: Paths, { fill }: FirstFiles): string {
+  const launch = shellWord(paths.launch);
+  return `${paths.launch} and ${paths.secrets} are written. What comes next:
+
+  ${fill}
+  mxm-secretsd check --launch ${launch}
+  mxm-secretsd serve --launch ${launch}
+
+and in another terminal:
+
+  mxm-secretsd get example_key --socket ${shellWord(join(folder, 'run/secrets.sock'))}
+`;
+}
+
+function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
