@@ -75,7 +75,17 @@ t.test('the package', async (t) => {
       .map((file) => `schema/${file}`);
     t.same(
       files.map(({ path }) => path).sort(),
-      [...built, ...examples, ...schemas, 'man/mxm-secretsd.1', 'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md'].sort(),
+      [
+        ...built,
+        ...examples,
+        ...schemas,
+        'man/mxm-secretsd.1',
+        'package.json',
+        'README.md',
+        'LICENSE',
+        'CHANGELOG.md',
+        'SECURITY.md',
+      ].sort(),
     );
     t.end();
   });

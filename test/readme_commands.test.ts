@@ -7,6 +7,7 @@ import t from 'tap';
 import { fenceOf, readDocument, ROOT } from './support/markdown.js';
 import { patternOf, printedCommands } from './support/printed_commands.js';
 import { onPath, realComponent, realGopass, realGpg, skipWithout } from './support/real_component.js';
+import { onTerminal, realScript } from './support/terminal.js';
 import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
 
 const INSTALL = 'npm ci --ignore-scripts && ';
@@ -116,7 +117,11 @@ t.test('a newcomer clones, runs one command and gets what is printed', { skip: s
     void ended.then(() => reject(new Error(`it has ended: ${log}`)));
   });
 
-  for (const under of ['Try it', 'Routes', 'Representations of a secret', 'Command line']) {
+  writeFile(copy, 'expect.yaml', fenceOf(readme, 'Checks of the policies', 'yaml'));
+  for (const under of [
+    ...['Try it', 'Routes', 'Representations of a secret'],
+    ...['Command line', 'Beginning', 'Checks of the policies', 'Running a command'],
+  ]) {
     const consoles = readme.fences.filter((fence) => fence.under === under && fence.language === 'console');
     t.not(consoles.length, 0, `${under} shows something`);
     for (const { command, output } of consoles.flatMap(({ text }) => printedCommands(text))) {
@@ -128,6 +133,42 @@ t.test('a newcomer clones, runs one command and gets what is printed', { skip: s
   t.match(log, '"event":"stopped"', 'Ctrl-C stops it');
   t.notOk(existsSync(join(copy, 'run/secrets.sock')), 'and removes the socket');
 });
+
+t.test(
+  'the log can be read through pino-pretty, in colours on a terminal only',
+  { skip: skipWithout(git, realScript()) },
+  async (t) => {
+    const copy = builtClone();
+    const env = userEnvironment(t, copy, { MXM_DEMO_GREETING: 'hello' });
+    const line = fenceOf(readme, 'Reading the log', 'sh');
+    for (const [isTTY, variables, coloured] of [
+      [false, {}, false],
+      [true, {}, true],
+      [true, { NO_COLOR: '1' }, false],
+    ] as const) {
+      const pipe = isTTY ? line : `{ ${line}; } | (trap '' INT; exec cat)`;
+      const screen = onTerminal(t, [
+        'env',
+        '-i',
+        'sh',
+        '-c',
+        `cd '${copy}' && ${exported({ ...env, ...variables })} && ${pipe}`,
+      ]);
+      const shown = (await screen.shows(/\[[\d:.]+\] .*listening[^]*"demo".*\n/))[0];
+      t.equal(shown.includes('\x1b['), coloured, JSON.stringify(variables));
+      screen.type('\x03');
+      await screen.shows(/stopped/);
+      await screen.status;
+    }
+  },
+);
+
+/** The command of a shell that sets these variables. */
+function exported(variables: Record<string, string>): string {
+  return `export ${Object.entries({ TERM: 'xterm', ...variables })
+    .map(([name, value]) => `${name}='${value}'`)
+    .join(' ')}`;
+}
 
 t.test('the example of the library prints what is printed', { skip: skipWithout(git) }, (t) => {
   const copy = builtClone();

@@ -18,6 +18,8 @@ export interface Terminal {
   shown(): string;
   /** Waits until it has shown something; gives the match. */
   shows(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Waits for anything, as long as something runs on it. */
+  until(look: () => boolean): Promise<void>;
   /** As if its window was closed. */
   hangUp(): void;
   /** The exit status of what runs on it, as a shell tells it. */
@@ -49,6 +51,9 @@ export function onTerminal(t: Ending, command: readonly string[], env: Record<st
       const match = found ?? pattern.exec(shown);
       if (match === null) throw new Error(`${String(pattern)} was not shown: ${shown}`);
       return match;
+    },
+    async until(look) {
+      if (!(await until(() => look() || (isOver() ? null : undefined)))) throw new Error(`it has ended: ${shown}`);
     },
     hangUp: () => void child.kill('SIGKILL'),
     status: ended.then(([status]) => status as number | null),

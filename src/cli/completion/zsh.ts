@@ -7,11 +7,11 @@ export function zshCompletion(): string {
 # zsh completion for mxm-secretsd: put into a folder of $fpath as _mxm-secretsd,
 # or run after compinit: source <(mxm-secretsd completion zsh)
 _mxm_secretsd() {
-  local -a commands=(
+  local -a subcommands=(
 ${all.map(({ command }) => `    ${quoted(`${command.name}:${command.summary}`)}\n`).join('')}  )
   local at
   if ((CURRENT == 2)); then
-    if [[ $words[2] == -* ]]; then compadd -- --help --version; else _describe command commands; fi
+    if [[ $words[2] == -* ]]; then compadd -- --help --version; else _describe command subcommands; fi
     return
   fi
   # After "--" stands another command.
