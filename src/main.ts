@@ -5,6 +5,7 @@ import { isatty } from 'node:tty';
 import { EXIT } from './cli/exit_status.js';
 import { type Input, type Io, type Output, OutputError } from './cli/io.js';
 import { run } from './cli/run.js';
+import { byDefault } from './os/default_action.js';
 
 /** A message may hold anything, so that of a defect only its kind and its place are told. */
 function reportDefect(error: unknown): never {
@@ -58,12 +59,7 @@ const io: Io = {
   stdout: output(1, () => process.stdout),
   stderr: { ...stderr, write: (bytes) => stderr.write(bytes).catch(() => undefined) },
   onSignal: (signal, handle) => void process.on(signal, handle),
-  byDefault(signal) {
-    const listeners = process.listeners(signal);
-    process.removeAllListeners(signal);
-    process.kill(process.pid, signal);
-    for (const listener of listeners) process.on(signal, listener);
-  },
+  byDefault,
 };
 
 process.exitCode = await run(process.argv.slice(2), io);

@@ -122,8 +122,8 @@ async function runWith(
     wipe(values);
     const environment = { ...io.environment, ...Object.fromEntries(added) };
     const ending = await runForeground(command, environment, relay, (pid) => {
-      folder?.heldBy(pid);
       watcher?.waitFor(pid);
+      folder?.heldBy(pid);
     });
     return ending.kind === 'ended' ? ending.status : await refuse(io, { ...ending, kind: 'refused' });
   } finally {

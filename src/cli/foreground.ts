@@ -74,7 +74,8 @@ export function runForeground(
     relay.to(child);
     onStart(child.pid);
     child.once('exit', (code, signal) => {
-      resolve({ kind: 'ended', status: code ?? 128 + (signal === null ? 0 : constants.signals[signal]) });
+      // Without a code there is a signal.
+      resolve({ kind: 'ended', status: code ?? 128 + constants.signals[signal as NodeJS.Signals] });
     });
   });
 }

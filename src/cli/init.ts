@@ -70,16 +70,13 @@ export async function init(io: Io, options: OptionValues): Promise<number> {
   if (there !== undefined) return refuse(io, there, 'EEXIST');
   for (const question of missing) answers.set(question.name, await ask(io, question));
 
+  const answerTo = (name: Question['name']): string => answers.get(name) as string;
   const identity = { machine: answerTo('machine'), environment: answerTo('environment'), role: answerTo('role') };
   const files = firstFiles(identity, answerTo('backend') as FirstBackend);
   const failed = writeBoth(folder, paths, files);
   if (failed !== null) return refuse(io, failed.path, failed.code);
   await io.stdout.write(nextSteps(folder, paths, files));
   return EXIT.ok;
-
-  function answerTo(name: Question['name']): string {
-    return answers.get(name) as string;
-  }
 }
 
 /** A link that leads nowhere, too. What cannot be looked at cannot be made either. */

@@ -233,9 +233,10 @@ t.test('with --file', { skip: memory.skip }, async (t) => {
 
   await t.test('when exec is killed the files are there until the command ends, and gone then', async (t) => {
     const { child, started } = await sleeper(t, ['--file', 'A=api_key'], env);
+    const [folder = ''] = readdirSync(at);
+    await until(() => readFileSync(join(at, folder, '.holders'), 'utf8').includes(` ${started.pid} `));
     child.kill('SIGKILL');
     await started.ended;
-    const [folder = ''] = readdirSync(at);
     t.ok(existsSync(join(at, folder, 'A')));
     process.kill(started.pid, 'SIGKILL');
     await until(() => readdirSync(at).length === 0);

@@ -7,7 +7,7 @@ import { FIRST_BACKENDS } from '../../src/cli/first_stores.js';
 import { run } from '../../src/cli/run.js';
 import { loadConfiguration } from '../../src/config/load.js';
 import { memoryIo } from '../support/io.js';
-import { PROGRAM } from '../support/process.js';
+import { PROGRAM, runProgram } from '../support/process.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 import { onTerminal, realScript } from '../support/terminal.js';
 
@@ -32,6 +32,13 @@ t.test('what is written of every backend is what check accepts', async (t) => {
     t.match(checked.text(), `secret\texample_key\tmain\t${backend}\treaders\tallowed\n`);
     t.equal(readFileSync(join(folder, 'secrets.yaml'), 'utf8').includes('  example_key: # the '), true);
   }
+});
+
+t.test('without --dir the files are in the working directory', async (t) => {
+  const folder = temporaryFolder(t);
+  const ended = await runProgram(['init', ...ALL], { cwd: folder });
+  t.match({ ...ended, stdout: ended.stdout.toString() }, { status: 0, stdout: /^launch\.yaml and secrets\.yaml are/ });
+  t.same(readdirSync(folder).sort(), ['launch.yaml', 'secrets.yaml']);
 });
 
 t.test('the files are in a folder that is made, and nobody but their owner may write them', async (t) => {
