@@ -64,7 +64,11 @@ export function makeMemoryFolder(places: readonly string[]): MemoryFolder {
 
 function memoryFolder(path: string): MemoryFolder {
   function heldBy(pid: number): void {
-    appendFileSync(join(path, HOLDERS), `${holder(pid)}\n`, { mode: 0o600 });
+    try {
+      appendFileSync(join(path, HOLDERS), `${holder(pid)}\n`, { mode: 0o600 });
+    } catch {
+      // The command may have ended, or have removed the folder, by now.
+    }
   }
 
   heldBy(process.pid);
