@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { resolve as pathOf } from 'node:path';
 import { type AllowedDecision, authorize, type Decision, readableNames } from './authorize.js';
 import type { Backend, BackendSurroundings } from './backends/backend.js';
 import { BACKENDS } from './backends/table.js';
@@ -15,6 +16,8 @@ import { resolve } from './resolve.js';
 import { createRetriever, type Retriever, type SecretLease } from './retrieve.js';
 
 export interface SecretsApiOptions {
+  /** Of `fromConfigData`: what relative paths of stores are relative to; default: the working directory. */
+  readonly folder?: string;
   readonly limits?: Partial<Limits>;
   /** Where `env` stores and the search for programs look; default: the environment of this process. */
   readonly environment?: BackendSurroundings['environment'];
@@ -52,12 +55,14 @@ export class SecretsApi {
    */
   static fromConfigData(
     data: { stores: unknown; refs: unknown; policies: unknown },
-    options?: SecretsApiOptions,
+    options: SecretsApiOptions = {},
   ): SecretsApi {
     const problems: ConfigProblem[] = [];
-    const registries = checkSecrets(data, '', (pointer, message) => {
+    const tell = (pointer: string, message: string): void => {
       problems.push({ path: secretsPath(data, pointer), message });
-    });
+    };
+    const paths = { folder: pathOf(options.folder ?? ''), environment: options.environment ?? process.env };
+    const registries = checkSecrets(data, '', tell, paths);
     if (registries === undefined) throw new ConfigError(problems);
     return new SecretsApi(registries, options);
   }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import t from 'tap';
 import { ConfigError, Registry, SecretsApi, SecretsError } from '../src/index.js';
 import type { RuntimeIdentity, SecretPolicy, SecretRef, SecretStore } from '../src/index.js';
@@ -19,6 +20,8 @@ const DATA = {
 };
 
 const environment = { MXM_DEV_API_KEY: 'grün\n', MXM_DEV_OTHER: 'secret' };
+
+const REF: SecretRef = { name: 'api_key', ...DATA.refs.api_key };
 
 function api(): SecretsApi {
   return SecretsApi.fromConfigData(DATA, { environment });
@@ -116,6 +119,13 @@ t.test('configuration data in error throws one ConfigError with every problem', 
       { path: 'refs.api_key.policy', message: '"acess" is no policy' },
     ],
   });
+  t.end();
+});
+
+t.test('relative paths of a program are relative to the folder that it names, or to the working directory', (t) => {
+  t.equal(SecretsApi.fromConfigData(DATA, { folder: '/etc/mxm' }).storeOf(REF)?.folder, '/etc/mxm');
+  t.equal(SecretsApi.fromConfigData(DATA, { folder: 'config' }).storeOf(REF)?.folder, join(process.cwd(), 'config'));
+  t.equal(SecretsApi.fromConfigData(DATA).storeOf(REF)?.folder, process.cwd());
   t.end();
 });
 

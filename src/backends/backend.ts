@@ -48,10 +48,18 @@ export interface BackendSurroundings {
 
 /** A row of the table of backends. */
 export interface BackendKind {
-  /** The keys that a store of this backend may have beside `backend` and `root`. */
+  /**
+   * The keys that a store of this backend may have beside `backend` and `root`. One that ends in `_file` is a path
+   * that may begin with `$CREDENTIALS_DIRECTORY`, and none else is.
+   */
   readonly storeKeys: TProperties;
   /** Whether a ref may name a `field`. */
   readonly fields: boolean;
+  /**
+   * Whether `root` is a directory of this machine. Such a one is relative to the folder of the store, may begin with
+   * `$CREDENTIALS_DIRECTORY` and may have any segments; of another neither counts. See store_path.ts.
+   */
+  readonly rootIsDirectory: boolean;
   /** What is wrong with this store's `root` beyond the rules for all, or null. */
   readonly checkRoot: (root: string) => string | null;
   /** What is wrong with this ref's `path` beyond the rules for all, or null. */

@@ -16,6 +16,7 @@ function checkName(text: string): string | null {
 export const envKind: BackendKind = {
   storeKeys: {},
   fields: false,
+  rootIsDirectory: false,
   checkRoot: checkName,
   checkPath: checkName,
   open: (_store, { environment }): Backend => ({

@@ -60,6 +60,7 @@ export const gopassKind: BackendKind = {
     binary: Type.Optional(absolutePath({ description: 'gopass program; default: gopass of PATH at start' })),
   },
   fields: true,
+  rootIsDirectory: false,
   checkRoot: () => null,
   checkPath: () => null,
   open,

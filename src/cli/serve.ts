@@ -13,7 +13,7 @@ export async function serve(io: Io, options: OptionValues): Promise<number> {
   });
   let reload = (): void => undefined; // during the start what is being read is new enough
   io.onSignal('SIGHUP', () => reload());
-  const daemon = await startDaemon(() => loadConfiguration(launchFile), {
+  const daemon = await startDaemon(() => loadConfiguration(launchFile, io.environment), {
     environment: io.environment,
     logFd: io.stdout.fd,
   });

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { displayPath } from './display_path.js';
 import { checkLaunch, type LaunchConfig, type SecretsPlace } from './launch_config.js';
 import { escapePointer, isMapping } from './pointer.js';
 import { ConfigError, type ConfigProblem, didYouMean } from './problems.js';
-import { checkSecrets, type Registries, secretsPath } from './secrets_config.js';
+import { checkSecrets, type PathSurroundings, type Registries, secretsPath } from './secrets_config.js';
 import { readYamlFile, type YamlFile } from './yaml_file.js';
 
 export interface Configuration extends LaunchConfig {
@@ -21,8 +21,11 @@ export interface Configuration extends LaunchConfig {
 /**
  * Reads the launch file and the secrets file that it names. Throws a ConfigError with every problem of both: what is
  * right is used as a whole or not at all.
+ *
+ * With the environment that the stores are to be asked in, a path that begins with `$CREDENTIALS_DIRECTORY` where that
+ * is not set is a problem too: a daemon does not start on it. Without, files can be judged where they are not used.
  */
-export function loadConfiguration(launchFile: string): Configuration {
+export function loadConfiguration(launchFile: string, environment?: PathSurroundings['environment']): Configuration {
   const problems: ConfigProblem[] = [];
   const hash = createHash('sha256');
   let placeInSecrets: (pointer: string) => string;
@@ -43,8 +46,9 @@ export function loadConfiguration(launchFile: string): Configuration {
     if (yaml === undefined) return undefined;
     const { data, report } = yaml;
     placeInSecrets = (pointer) => `${file}:${yaml.placeOf(base + pointer).line}`;
-    if (section === undefined) return checkSecrets(data, base, report);
-    if (isMapping(data) && Object.hasOwn(data, section)) return checkSecrets(data[section], base, report);
+    const paths = { folder: resolve(dirname(file)), environment };
+    if (section === undefined) return checkSecrets(data, base, report, paths);
+    if (isMapping(data) && Object.hasOwn(data, section)) return checkSecrets(data[section], base, report, paths);
     const keys = isMapping(data) ? Object.keys(data) : [];
     report(base, `is missing, and the launch file names it as secrets_section${didYouMean(section, keys)}`);
     return undefined;

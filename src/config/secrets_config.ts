@@ -1,5 +1,6 @@
 import type { TProperties } from '@sinclair/typebox';
 import type { BackendKind } from '../backends/backend.js';
+import { beginsWithCredentials, credentialsDirectory } from '../backends/store_path.js';
 import { BACKENDS } from '../backends/table.js';
 import { isIdentifier } from '../domain/identifier.js';
 import { Registry } from '../domain/registry.js';
@@ -30,8 +31,6 @@ const policySchema = closedObject({
   allowed_principals: Type.Array(identifier(), { description: 'who may read; an empty list denies everybody' }),
 });
 
-const backendSchema = oneOf([...BACKENDS.keys()], { description: 'where the values live' });
-
 /**
  * A store has `backend`, `root` and the further keys of its backend only. Of an unknown backend nothing more can be
  * said than that a key is none of any backend's.
@@ -39,7 +38,7 @@ const backendSchema = oneOf([...BACKENDS.keys()], { description: 'where the valu
 function storeSchema(backend: string | undefined) {
   const kind = backend === undefined ? undefined : BACKENDS.get(backend);
   return closedObject({
-    backend: backendSchema,
+    backend: oneOf([...BACKENDS.keys()], { description: 'where the values live' }),
     root: cleanText({ description: 'what every path of this store begins with' }),
     ...(kind === undefined ? keysOfAnyBackend() : kind.storeKeys),
   });
@@ -85,11 +84,24 @@ function byName<T extends { readonly name: string }>(items: Registry<T>, toData:
   return map;
 }
 
+/** What the paths of stores depend on. */
+export interface PathSurroundings {
+  /** What relative paths are relative to; absolute. Default: the working directory. */
+  readonly folder?: string | undefined;
+  /** Where a path that begins with `$CREDENTIALS_DIRECTORY` must find it; without, that is left to the backend. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+}
+
 /**
  * Checks the three sections, which stand at `base` of their document, and tells every problem. Undefined when there
  * is one. Messages never quote a `root` or a `path`.
  */
-export function checkSecrets(data: unknown, base: string, report: Report): Registries | undefined {
+export function checkSecrets(
+  data: unknown,
+  base: string,
+  report: Report,
+  paths: PathSurroundings = {},
+): Registries | undefined {
   let problems = 0;
   const tell: Report = (pointer, message, at) => {
     problems += 1;
@@ -110,7 +122,7 @@ export function checkSecrets(data: unknown, base: string, report: Report): Regis
     policies: entriesOf(data, 'policies', base, tell),
   };
 
-  const stores = (sections.stores ?? []).flatMap((entry) => checkStore(entry, tell) ?? []);
+  const stores = (sections.stores ?? []).flatMap((entry) => checkStore(entry, paths, tell) ?? []);
   const policies = (sections.policies ?? []).flatMap((entry) => checkPolicy(entry, tell) ?? []);
   const names = { backends: sections.stores && backendsByStore(sections.stores), policies: namesOf(sections.policies) };
   const refs = (sections.refs ?? []).flatMap((entry) => checkRef(entry, names, tell) ?? []);
@@ -170,15 +182,47 @@ function backendOf(store: unknown): string | undefined {
   return typeof backend === 'string' && BACKENDS.has(backend) ? backend : undefined;
 }
 
-function checkStore({ name, value, pointer }: Entry, tell: Report): SecretStore | undefined {
+function checkStore(
+  { name, value, pointer }: Entry,
+  { folder, environment }: PathSurroundings,
+  tell: Report,
+): SecretStore | undefined {
   const backend = backendOf(value);
   const checked = check(storeSchema(backend), value, pointer, tell);
   const root = checked.at('/root') as string | undefined;
   if (backend === undefined || root === undefined) return undefined;
-  for (const wrong of rootProblems(root, BACKENDS.get(backend))) tell(`${pointer}/root`, wrong);
+  const kind = BACKENDS.get(backend) as BackendKind;
+  for (const wrong of rootProblems(root, kind)) tell(`${pointer}/root`, wrong);
   if (!checked.fits) return undefined;
   const options = Object.entries(value as object).filter(([key]) => key !== 'backend' && key !== 'root');
-  return { name, backend, root, options: Object.freeze(Object.fromEntries(options)) };
+  if (environment !== undefined && credentialsDirectory(environment) === undefined) {
+    const places = [...(kind.rootIsDirectory ? [{ pointer: '/root', path: root }] : []), ...filesNamedIn(options)];
+    for (const { pointer: at, path } of places) {
+      if (beginsWithCredentials(path)) tell(pointer + at, CREDENTIALS_NOT_SET);
+    }
+  }
+  return {
+    name,
+    backend,
+    root,
+    ...(folder !== undefined && { folder }),
+    options: frozenCopy(Object.fromEntries(options)),
+  };
+}
+
+/** The values of all keys that end in `_file`, however deep. */
+function filesNamedIn(options: readonly [string, unknown][], base = ''): { pointer: string; path: string }[] {
+  return options.flatMap(([key, value]) => {
+    const pointer = `${base}/${escapePointer(key)}`;
+    if (isMapping(value)) return filesNamedIn(Object.entries(value), pointer);
+    return key.endsWith('_file') && typeof value === 'string' ? [{ pointer, path: value }] : [];
+  });
+}
+
+function frozenCopy<T>(data: T): T {
+  if (Array.isArray(data)) return Object.freeze(data.map(frozenCopy)) as T;
+  if (!isMapping(data)) return data;
+  return Object.freeze(Object.fromEntries(Object.entries(data).map(([key, value]) => [key, frozenCopy(value)]))) as T;
 }
 
 function checkPolicy({ name, value, pointer }: Entry, tell: Report): SecretPolicy | undefined {
@@ -218,12 +262,18 @@ function checkRef({ name, value, pointer }: Entry, names: Names, tell: Report): 
 type Texts = (string | undefined)[];
 
 const ILL_FORMED = 'is not well-formed Unicode';
+const CREDENTIALS_NOT_SET =
+  'begins with $CREDENTIALS_DIRECTORY, which is not set: add LoadCredential= to the unit, or write the path out';
 const BAD_SEGMENT = 'must not have an empty, "." or ".." segment';
 
 /** Leading and trailing slashes of a root are allowed. */
-function rootProblems(root: string, kind: BackendKind | undefined): string[] {
+function rootProblems(root: string, kind: BackendKind): string[] {
   const inner = root.replace(/^\/+|\/+$/g, '');
-  return found(!root.isWellFormed() && ILL_FORMED, hasBadSegment(inner) && BAD_SEGMENT, kind?.checkRoot(root));
+  return found(
+    !root.isWellFormed() && ILL_FORMED,
+    !kind.rootIsDirectory && hasBadSegment(inner) && BAD_SEGMENT,
+    kind.checkRoot(root),
+  );
 }
 
 function pathProblems(path: string, kind: BackendKind | undefined): string[] {

@@ -89,6 +89,8 @@ const REASONS = {
   agent_unreachable: 'the gpg-agent of the daemon user cannot be reached: start it, or allow gpg to start it',
   binary_missing: 'the program is not there: install it, or name it with "binary"',
   cannot_start: 'the program cannot be started or reports a broken set-up: run it by hand as the daemon user',
+  credentials_missing:
+    'the store begins with $CREDENTIALS_DIRECTORY, which is not set: add LoadCredential= to the unit that asks',
   decrypt_failed: 'the entry cannot be decrypted and may be damaged: write it anew',
   empty_value: 'the entry is empty: write a value into it',
   entry_missing: 'the store has no such entry: compare "root" and "path" with the store',

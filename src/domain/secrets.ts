@@ -17,6 +17,8 @@ export interface SecretStore {
   readonly backend: string;
   /** Never shown to a caller, in an error or in a log. */
   readonly root: string;
+  /** Absolute: what its relative paths are relative to, the folder of the secrets file. Default: the working directory. */
+  readonly folder?: string;
   /** Further keys of the store, as the backend's schema allows them. */
   readonly options: Readonly<Record<string, unknown>>;
 }

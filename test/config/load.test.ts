@@ -64,6 +64,15 @@ t.test('a ref may be named constructor', (t) => {
   t.end();
 });
 
+t.test('a store has the folder of the secrets file, absolute, as it was named', (t) => {
+  const folder = temporaryFolder(t);
+  writeFile(folder, 'sub/s.yaml', SECRETS);
+  const launchFile = writeFile(folder, 'launch.yaml', LAUNCH.replace('secrets.yaml', 'sub/s.yaml'));
+  const { registries } = loadConfiguration(relative(process.cwd(), launchFile));
+  t.equal(registries.stores.get('red')?.folder, join(folder, 'sub'));
+  t.end();
+});
+
 // --- errors and their places
 
 t.test('an error has the file, line, column and key path', (t) => {
