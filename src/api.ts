@@ -61,8 +61,10 @@ export class SecretsApi {
     const tell = (pointer: string, message: string): void => {
       problems.push({ path: secretsPath(data, pointer), message });
     };
-    const paths = { folder: pathOf(options.folder ?? ''), environment: options.environment ?? process.env };
-    const registries = checkSecrets(data, '', tell, paths);
+    const registries = checkSecrets(data, '', tell, {
+      folder: options.folder === undefined ? undefined : pathOf(options.folder),
+      environment: options.environment ?? process.env,
+    });
     if (registries === undefined) throw new ConfigError(problems);
     return new SecretsApi(registries, options);
   }

@@ -244,6 +244,12 @@ t.test('the README lists every backend', (t) => {
   t.end();
 });
 
+t.test('the page on stores has a row for every backend', (t) => {
+  const printed = tableOf(readDocument('docs/stores.md'), 'What each needs and costs', 'backend');
+  for (const backend of BACKENDS.keys()) t.ok(printed.map(([name]) => name).includes(backend), backend);
+  t.end();
+});
+
 t.test('the two example files of the README are accepted', (t) => {
   const folder = temporaryFolder(t);
   const launchFile = writeFile(folder, 'launch.yaml', fenceOf(readme, 'The launch file', 'yaml'));

@@ -71,3 +71,8 @@ export interface BackendKind {
 export function failure(code: BackendErrorCode, reason: Reason): BackendFailure {
   return { ok: false, code, reason };
 }
+
+/** A store that cannot be asked, whatever is asked of it. */
+export function failingBackend(answer: BackendFailure): Backend {
+  return { fetch: () => Promise.resolve(answer), probe: () => Promise.resolve(answer) };
+}

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How much of a program's stderr is read, to tell its failures apart; the rest is thrown away. */
@@ -18,6 +19,8 @@ export interface Command {
   readonly args: readonly string[];
   /** The whole environment of the child. */
   readonly env: Readonly<Record<string, string>>;
+  /** A descriptor that the child reads; without one it has no input. It stays the caller's to close. */
+  readonly stdin?: number;
   /** Above it the process group is killed; 0 throws the output away. */
   readonly maxStdoutBytes: number;
   /** Kills the process group. */
@@ -38,12 +41,13 @@ export type CommandEnd =
   | { readonly end: 'cannot_start' };
 
 /**
- * Runs a program in a process group of its own, with no input and nothing of this process's environment, and settles
+ * Runs a program in a process group of its own, with nothing of this process's environment, and settles
  * when it and all of its group are gone. Never rejects, and no error that holds the child's output is ever made.
  */
-export async function runCommand({ file, args, env, maxStdoutBytes, signal }: Command): Promise<CommandEnd> {
+export async function runCommand(command: Command): Promise<CommandEnd> {
+  const { maxStdoutBytes, signal } = command;
   if (signal.aborted) return { end: 'aborted' };
-  const child = start(file, args, env);
+  const child = start(command);
   if (child === undefined) return { end: 'cannot_start' };
   const { pid } = child;
   if (pid === undefined) {
@@ -96,11 +100,12 @@ export async function runCommand({ file, args, env, maxStdoutBytes, signal }: Co
   return { end: stopped ?? 'killed_by_signal' };
 }
 
-function start(file: string, args: readonly string[], env: Readonly<Record<string, string>>) {
+function start({ file, args, env, stdin }: Command): ChildProcessByStdio<null, Readable, Readable> | undefined {
   if (!areFree(DESCRIPTORS_TO_START)) return undefined;
   try {
     // detached: setsid, so that the group can be killed as a whole.
-    return spawn(file, args, { cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const child = spawn(file, args, { cwd: '/', env, stdio: [stdin ?? 'ignore', 'pipe', 'pipe'], detached: true });
+    return child as ChildProcessByStdio<null, Readable, Readable>;
   } catch {
     return undefined; // what Node itself refuses, and longer arguments than the kernel takes
   }

@@ -1,6 +1,9 @@
 import { isMap, isScalar, parseAllDocuments } from 'yaml';
 import { type BackendAnswer, failure } from './backend.js';
 
+/** An entry may end with this many line endings beside the one that gopass adds: they do not count as the value's. */
+export const TRAILING_LINE_ENDINGS = 4096;
+
 const LF = 0x0a;
 const CR = 0x0d;
 

@@ -10,14 +10,13 @@ import {
   failure,
 } from './backend.js';
 import { type CommandEnd, runCommand } from './command.js';
-import { lengthWithoutLineEndings, valueOfEntry } from './entry.js';
-import { type DecryptionKey, decryptionKeys } from './gpg_keys.js';
+import { failureOfCommand } from './command_failure.js';
+import { lengthWithoutLineEndings, TRAILING_LINE_ENDINGS, valueOfEntry } from './entry.js';
+import { gpgFailure } from './gpg_failure.js';
+import { decryptionKeys } from './gpg_keys.js';
 import { fileFingerprint, findProgram } from './program.js';
 
 const OLDEST_VERSION = [1, 15] as const;
-
-/** gopass adds a line ending, and an entry may end with several: they do not count against the limit of the value. */
-const TRAILING_LINE_ENDINGS = 4096;
 
 /**
  * All that gopass gets of the environment: where its store and its keys are. Variables that redirect the store or
@@ -131,7 +130,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
       const listed = await runCommand({ file, args: ['ls', '--flat'], env, maxStdoutBytes: 0, signal });
       if (listed.end !== 'succeeded') return failureOf(listed, env, signal);
       // A store is worth nothing while all the keys that could open it are locked. No gpg keys: gopass uses age.
-      const keys = (await decryptionKeys(env, signal)) ?? [];
+      const keys = (await decryptionKeys({ env }, signal)) ?? [];
       return keys.length > 0 && keys.every((key) => key.locked)
         ? failure('backend_locked', 'key_locked')
         : { ok: true };
@@ -165,23 +164,11 @@ async function failureOf(
   env: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<BackendFailure> {
-  switch (ended.end) {
-    case 'missing':
-      return failure('backend_unavailable', 'binary_missing');
-    case 'cannot_start':
-      return failure('backend_unavailable', 'cannot_start');
-    case 'killed_by_signal':
-      return failure('backend_failed', 'killed_by_signal');
-    case 'too_large':
-      return TOO_LARGE;
-    case 'aborted':
-      return failure('backend_timeout', 'timeout');
-    case 'failed':
-      try {
-        return await failureOfExit(ended.exitCode, ended.stderr, env, signal);
-      } finally {
-        ended.stderr.fill(0);
-      }
+  if (ended.end !== 'failed') return failureOfCommand(ended);
+  try {
+    return await failureOfExit(ended.exitCode, ended.stderr, env, signal);
+  } finally {
+    ended.stderr.fill(0);
   }
 }
 
@@ -201,28 +188,7 @@ async function failureOfExit(
   if (exitCode === ExitCode.notFound || says('entry is not in the password store') || says('" not found')) {
     return failure('secret_not_found', 'entry_missing');
   }
-  if (says("can't connect to the agent") || says('no gpg-agent running') || says('No agent running')) {
-    return failure('backend_unavailable', 'agent_unreachable');
-  }
-  if (says('No secret key') || says('No pinentry')) {
-    const keys = await decryptionKeys(env, signal);
-    return keys === undefined ? failure('backend_unavailable', 'agent_unreachable') : failureOfKeys(stderr, keys);
-  }
-  if (says('failed to decrypt') || says('Decryption failed')) return failure('backend_failed', 'decrypt_failed');
-  return failure('backend_failed', 'unexpected_answer');
-}
-
-/** An entry is locked when a key that it is encrypted to is there and locked, and none is there and open. */
-function failureOfKeys(stderr: Buffer, keys: readonly DecryptionKey[]): BackendFailure {
-  const recipients = new Set(
-    [...stderr.toString('latin1').matchAll(/^\[GNUPG:\] ENC_TO ([0-9A-F]{16}) /gm)].map(([, keyId]) => keyId),
-  );
-  const anybody = recipients.has('0000000000000000'); // a hidden recipient
-  const candidates = keys.filter((key) => anybody || recipients.has(key.keyId));
-  if (candidates.length === 0) return failure('backend_failed', 'key_missing');
-  return candidates.every((key) => key.locked)
-    ? failure('backend_locked', 'key_locked')
-    : failure('backend_failed', 'decrypt_failed');
+  return (await gpgFailure(stderr, { env }, signal)) ?? failure('backend_failed', 'unexpected_answer');
 }
 
 /** `gopass show` of a folder succeeds and prints a tree under the folder's name. */

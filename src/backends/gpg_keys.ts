@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { runCommand } from './command.js';
 import { findProgram } from './program.js';
 
@@ -9,27 +10,38 @@ export interface DecryptionKey {
   readonly locked: boolean;
 }
 
+/** Whose keys are asked for. */
+export interface Keyring {
+  /** What gpg is started with. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Absolute; default: gpg of PATH. What belongs to it is looked for beside it first. */
+  readonly gpg?: string;
+}
+
 const MAX_LISTING_BYTES = 4 * 1024 * 1024;
+
+const LIST_KEYS = ['--batch', '--no-tty', '--with-colons', '--with-keygrip', '--list-secret-keys'];
+const LIST_STATES = ['--no-autostart', 'keyinfo --list', '/bye'];
 
 /**
  * The decryption keys of the user and their state, as gpg and gpg-agent tell: gpg itself says "No secret key" of a
  * locked key and of an absent one alike. Undefined where they cannot be asked. Decrypts nothing.
  */
 export async function decryptionKeys(
-  env: Readonly<Record<string, string>>,
+  { env, gpg }: Keyring,
   signal: AbortSignal,
 ): Promise<readonly DecryptionKey[] | undefined> {
-  async function ask(program: string, args: readonly string[]): Promise<string | undefined> {
-    const file = findProgram(program, env);
+  async function ask(file: string | undefined, args: readonly string[]): Promise<string | undefined> {
     if (file === undefined) return undefined;
     const result = await runCommand({ file, args, env, maxStdoutBytes: MAX_LISTING_BYTES, signal });
     return result.end === 'succeeded' ? result.stdout.toString('latin1') : undefined;
   }
 
-  const listing = await ask('gpg', ['--batch', '--no-tty', '--with-colons', '--with-keygrip', '--list-secret-keys']);
+  const listing = await ask(gpg ?? findProgram('gpg', env), LIST_KEYS);
   if (listing === undefined) return undefined;
   // Listing has started the agent where it may be started.
-  const info = await ask('gpg-connect-agent', ['--no-autostart', 'keyinfo --list', '/bye']);
+  const beside = gpg && findProgram('gpg-connect-agent', { PATH: dirname(gpg) });
+  const info = await ask(beside ?? findProgram('gpg-connect-agent', env), LIST_STATES);
   // It succeeds without an agent too, and then prints no answer.
   if (info === undefined || !/^(?:OK|ERR)\b/m.test(info)) return undefined;
   const locked = lockedKeygrips(info);

@@ -31,3 +31,8 @@ export function expandStorePath(path: string, store: SecretStore, environment: E
   const directory = credentialsDirectory(environment);
   return directory && resolve(directory, `.${path.slice(VARIABLE.length + 1)}`);
 }
+
+/** The path of the ref that a location of this store is made of. */
+export function pathBelowRoot(location: string, { root }: SecretStore): string {
+  return location.slice(root.replace(/\/+$/, '').length + 1);
+}

@@ -8,6 +8,7 @@ import type { SecretPolicy, SecretRef, SecretStore } from '../domain/secrets.js'
 import { displayPath } from './display_path.js';
 import { didYouMean } from './problems.js';
 import { childOf, escapePointer, isMapping, splitPointer } from './pointer.js';
+import { filesNamedIn, frozenCopy } from './store_options.js';
 import {
   check,
   cleanText,
@@ -208,21 +209,6 @@ function checkStore(
     ...(folder !== undefined && { folder }),
     options: frozenCopy(Object.fromEntries(options)),
   };
-}
-
-/** The values of all keys that end in `_file`, however deep. */
-function filesNamedIn(options: readonly [string, unknown][], base = ''): { pointer: string; path: string }[] {
-  return options.flatMap(([key, value]) => {
-    const pointer = `${base}/${escapePointer(key)}`;
-    if (isMapping(value)) return filesNamedIn(Object.entries(value), pointer);
-    return key.endsWith('_file') && typeof value === 'string' ? [{ pointer, path: value }] : [];
-  });
-}
-
-function frozenCopy<T>(data: T): T {
-  if (Array.isArray(data)) return Object.freeze(data.map(frozenCopy)) as T;
-  if (!isMapping(data)) return data;
-  return Object.freeze(Object.fromEntries(Object.entries(data).map(([key, value]) => [key, frozenCopy(value)]))) as T;
 }
 
 function checkPolicy({ name, value, pointer }: Entry, tell: Report): SecretPolicy | undefined {

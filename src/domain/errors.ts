@@ -87,7 +87,9 @@ export type BackendErrorCode = Extract<
  */
 const REASONS = {
   agent_unreachable: 'the gpg-agent of the daemon user cannot be reached: start it, or allow gpg to start it',
-  binary_missing: 'the program is not there: install it, or name it with "binary"',
+  binary_missing: 'the program is not there: install it, or name it with "binary" (of a pass store: "gpg")',
+  cannot_read:
+    'the store cannot be read at present (an I/O error, too many open files): look for its reason in the system log',
   cannot_start: 'the program cannot be started or reports a broken set-up: run it by hand as the daemon user',
   credentials_missing:
     'the store begins with $CREDENTIALS_DIRECTORY, which is not set: add LoadCredential= to the unit that asks',
@@ -96,14 +98,24 @@ const REASONS = {
   entry_missing: 'the store has no such entry: compare "root" and "path" with the store',
   field_missing: 'the entry has no such field: compare "field" with the keys of the entry',
   field_not_text: 'the field is not plain text but a list, a mapping or an alias: name another',
+  identity_locked: '"identity_file" is itself encrypted: decrypt it, and hand it over as a systemd credential',
+  identity_mismatch: 'no identity of "identity_file" can decrypt the entry: encrypt it to the recipient of one',
+  identity_missing: 'the file that "identity_file" names is not there, or the daemon user may not read it',
+  identity_unusable:
+    '"identity_file" holds something else than native age identities (AGE-SECRET-KEY-1…), as keys of ssh: see age-keygen',
   key_locked:
     'the key needs a passphrase that nobody can type: unlock it for the daemon user, or use a key without one',
   key_missing:
     'the secret key is not in the keyring of the daemon user: import it, or encrypt the entry to a key that is',
   killed_by_signal: 'the program was ended by a signal: look for its reason in the system log',
+  no_regular_file: 'the entry is a FIFO, a socket or a device: put a file in its place',
   not_initialised: 'the store is not initialised for the daemon user: run the set-up as that user',
   other_program: 'another program of that name was found (Debian packages one): name the right one with "binary"',
+  passphrase_entry: 'the entry is encrypted with a passphrase that nobody can type: encrypt it to a recipient',
+  permission_denied: 'the daemon user may not read the entry: see the modes of the file and of its folders',
+  proc_missing: 'this backend needs Linux with /proc, to see what it has opened: mount it, or use another backend',
   program_too_old: 'the program is older than the oldest supported version: update it',
+  root_missing: 'the directory that "root" names is not there, or the daemon user may not enter it',
   timeout: 'the backend did not answer within backend_timeout_ms: see what it waits for, or allow it more',
   unexpected_answer: 'the backend ended in a way that is not known: run it by hand as the daemon user',
   value_too_large: 'the value is larger than max_value_bytes: correct the entry, or allow more',

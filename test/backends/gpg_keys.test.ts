@@ -10,7 +10,7 @@ import { temporaryFolder, writeFile } from '../support/temporary.js';
 const { skip } = realGpg();
 
 function ask(env: Readonly<Record<string, string>>, signal = new AbortController().signal) {
-  return decryptionKeys(env, signal);
+  return decryptionKeys({ env }, signal);
 }
 
 /** Whether each key is locked, in their order. */

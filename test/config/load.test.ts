@@ -2,12 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import t from 'tap';
+import { BACKENDS } from '../../src/backends/table.js';
 import { loadConfiguration } from '../../src/config/load.js';
 import { ConfigError } from '../../src/config/problems.js';
 import { complaints, complaintsOf, configError, LAUNCH, load, SECRETS, writeConfig } from '../support/config_files.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 
 // --- what is loaded
+
+const BACKEND_NAMES = [...BACKENDS.keys()].join(', ');
 
 t.test('both files make one configuration', (t) => {
   const { folder, launchFile } = writeConfig(t);
@@ -78,7 +81,7 @@ t.test('a store has the folder of the secrets file, absolute, as it was named', 
 t.test('an error has the file, line, column and key path', (t) => {
   const { folder, launchFile, secretsFile } = writeConfig(t, { secrets: SECRETS.replace('gopass', 'gopas') });
   const error = configError(() => loadConfiguration(launchFile));
-  const message = 'must be one of gopass, env; did you mean "gopass"?';
+  const message = `must be one of ${BACKEND_NAMES}; did you mean "gopass"?`;
   t.same(error?.problems, [{ file: secretsFile, line: 3, column: 14, path: 'stores.red.backend', message }]);
   t.equal(error?.message, `${folder}/secrets.yaml:3:14: stores.red.backend: ${message}`);
   t.end();
@@ -338,7 +341,7 @@ t.test('the sections may stand under a key of a larger file, whose rest is not r
 
 t.test('errors in a section have their places in the file', (t) => {
   t.same(complaints(t, { launch: IN_SECTION, secrets: LARGER.replace('backend: gopass', 'backend: gopss') }), [
-    'secrets.yaml:5:16: mxm_secrets.stores.red.backend: must be one of gopass, env; did you mean "gopass"?',
+    `secrets.yaml:5:16: mxm_secrets.stores.red.backend: must be one of ${BACKEND_NAMES}; did you mean "gopass"?`,
   ]);
   t.same(complaints(t, { launch: IN_SECTION, secrets: LARGER.replace('  policies:', '  policy:') }), [
     'secrets.yaml:2:1: mxm_secrets.policies: is missing; write {} where there is nothing',

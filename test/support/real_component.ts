@@ -49,6 +49,11 @@ export function realGpg(): RealComponent {
   return realComponent('gpg', onPath('gpg'));
 }
 
+/** With its age-keygen. */
+export function realAge(): RealComponent {
+  return realComponent('age', onPath('age-keygen') && onPath('age'));
+}
+
 /** Not every container lets a program be traced. */
 export function realStrace(): RealComponent {
   const file = onPath('strace');

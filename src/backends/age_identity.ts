@@ -1,0 +1,151 @@
+import {
+  createDecipheriv,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
+import type { Identity, Stanza } from 'age-encryption';
+
+const HRP = Buffer.from('AGE-SECRET-KEY-');
+const SEPARATOR = Buffer.from('1');
+const CHARSET = Buffer.from('QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L');
+const GENERATOR = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3] as const;
+const CHECKSUM_LENGTH = 6;
+
+const KEY_BYTES = 32;
+const FILE_KEY_BYTES = 16;
+const TAG_BYTES = 16;
+const INFO = 'age-encryption.org/v1/X25519';
+
+/** What stands before the 32 bytes of an X25519 key in DER: PKCS #8 of the secret one, SPKI of the public one. */
+const PKCS8_HEAD = Buffer.from('302e020100300506032b656e04220420', 'hex');
+const SPKI_HEAD = Buffer.from('302a300506032b656e032100', 'hex');
+
+const LINE_ENDING = 0x0a;
+const BLANKS = new Set([0x20, 0x09, 0x0d]);
+const COMMENT = 0x23;
+
+export type IdentityFile =
+  | { readonly kind: 'identities'; readonly identities: readonly Identity[] }
+  /** Itself encrypted, with a passphrase that nobody can type. */
+  | { readonly kind: 'encrypted' }
+  /** Of another format (a key of ssh, of a plugin, …), damaged, or without any identity. */
+  | { readonly kind: 'unusable' };
+
+/**
+ * Reads an identity file as `age-keygen` writes it: a native X25519 identity a line, empty lines, and comments behind
+ * `#`. The bytes stay the caller's, and none of them becomes a string.
+ */
+export function readIdentityFile(bytes: Buffer): IdentityFile {
+  if (bytes.indexOf('age-encryption.org/') === 0 || bytes.indexOf('-----BEGIN AGE ENCRYPTED FILE-----') === 0) {
+    return { kind: 'encrypted' };
+  }
+  const identities: Identity[] = [];
+  for (const line of significantLines(bytes)) {
+    const key = decodeIdentity(line);
+    if (key === undefined) return { kind: 'unusable' };
+    identities.push(x25519Identity(key));
+    key.fill(0);
+  }
+  return identities.length === 0 ? { kind: 'unusable' } : { kind: 'identities', identities };
+}
+
+function* significantLines(bytes: Buffer): Generator<Buffer> {
+  let start = 0;
+  while (start < bytes.length) {
+    const at = bytes.indexOf(LINE_ENDING, start);
+    let end = at === -1 ? bytes.length : at;
+    const next = end + 1;
+    while (end > start && BLANKS.has(bytes[end - 1] as number)) end -= 1;
+    while (start < end && BLANKS.has(bytes[start] as number)) start += 1;
+    if (end > start && bytes[start] !== COMMENT) yield bytes.subarray(start, end);
+    start = next;
+  }
+}
+
+/** Bech32 (BIP 173) of 32 bytes in upper case; undefined where it is none. The bytes are the caller's. */
+export function decodeIdentity(text: Buffer): Buffer | undefined {
+  const head = HRP.length + SEPARATOR.length;
+  const digits = Math.ceil((KEY_BYTES * 8) / 5);
+  if (text.length !== head + digits + CHECKSUM_LENGTH) return undefined;
+  if (!text.subarray(0, HRP.length).equals(HRP) || !text.subarray(HRP.length, head).equals(SEPARATOR)) return undefined;
+
+  let checksum = 1;
+  const feed = (value: number): void => {
+    const top = checksum >>> 25;
+    checksum = ((checksum & 0x1ffffff) << 5) ^ value;
+    for (const [bit, generator] of GENERATOR.entries()) if ((top >>> bit) & 1) checksum ^= generator;
+  };
+  // The checksum is that of the lower-case text.
+  const lower = Buffer.from(HRP.toString('latin1').toLowerCase());
+  for (const byte of lower) feed(byte >>> 5);
+  feed(0);
+  for (const byte of lower) feed(byte & 31);
+
+  const key = Buffer.alloc(KEY_BYTES);
+  let isWhole = true;
+  let [bits, count, at] = [0, 0, 0];
+  for (const [index, byte] of text.subarray(head).entries()) {
+    const value = CHARSET.indexOf(byte);
+    isWhole &&= value !== -1;
+    feed(value);
+    if (index >= digits) continue; // of the checksum
+    bits = ((bits << 5) | value) & 0xfff;
+    count += 5;
+    if (count < 8) continue;
+    count -= 8;
+    key[at] = bits >>> count;
+    at += 1;
+  }
+  const padding = bits & ((1 << count) - 1);
+  if (isWhole && checksum === 1 && padding === 0) return key;
+  key.fill(0);
+  return undefined;
+}
+
+/** A native identity on the curve of Node's own crypto; the package's takes it as a string, and is slower. */
+function x25519Identity(secret: Buffer): Identity {
+  const der = Buffer.concat([PKCS8_HEAD, secret]);
+  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  der.fill(0);
+  const recipient = createPublicKey(privateKey).export({ format: 'der', type: 'spki' }).subarray(-KEY_BYTES);
+  return {
+    unwrapFileKey(stanzas) {
+      for (const stanza of stanzas) {
+        if (stanza.args[0] !== 'X25519') continue;
+        const fileKey = unwrap(stanza, privateKey, recipient);
+        if (fileKey !== null) return fileKey;
+      }
+      return null;
+    },
+  };
+}
+
+/** Null where the stanza is for another identity; throws where it is malformed. */
+function unwrap({ args, body }: Stanza, privateKey: KeyObject, recipient: Buffer): Uint8Array | null {
+  const [, encoded = '', ...others] = args;
+  const share = Buffer.from(encoded, 'base64');
+  const isCanonical = share.toString('base64').replace(/=+$/, '') === encoded;
+  if (others.length > 0 || !isCanonical || share.length !== KEY_BYTES || body.length !== FILE_KEY_BYTES + TAG_BYTES) {
+    throw new RangeError('malformed stanza');
+  }
+  const publicKey = createPublicKey({ key: Buffer.concat([SPKI_HEAD, share]), format: 'der', type: 'spki' });
+  // OpenSSL refuses the points whose product would be zero, as the format demands.
+  const shared = diffieHellman({ privateKey, publicKey });
+  const key = Buffer.from(hkdfSync('sha256', shared, Buffer.concat([share, recipient]), INFO, KEY_BYTES));
+  const decipher = createDecipheriv('chacha20-poly1305', key, Buffer.alloc(12), { authTagLength: TAG_BYTES });
+  const fileKey = decipher.update(body.subarray(0, FILE_KEY_BYTES));
+  try {
+    decipher.setAuthTag(body.subarray(FILE_KEY_BYTES));
+    decipher.final();
+    return fileKey;
+  } catch {
+    fileKey.fill(0);
+    return null;
+  } finally {
+    shared.fill(0);
+    key.fill(0);
+  }
+}

@@ -1,0 +1,66 @@
+import { createDecipheriv, hkdfSync } from 'node:crypto';
+
+const CHUNK_BYTES = 65_536;
+const TAG_BYTES = 16;
+const NONCE_BYTES = 16;
+const KEY_BYTES = 32;
+const LAST = 1;
+
+/** How large a payload of so many bytes is. */
+export function payloadBytes(plaintextBytes: number): number {
+  return NONCE_BYTES + plaintextBytes + Math.max(1, Math.ceil(plaintextBytes / CHUNK_BYTES)) * TAG_BYTES;
+}
+
+/**
+ * Decrypts what follows the header of an age file, chunk by chunk into one Buffer that is the receiver's: the STREAM
+ * construction of age's specification on Node's own crypto, which works on Buffers that can be filled with zeros.
+ * `beforeChunk` is awaited before each one and may throw. Undefined where the payload is not whole and unchanged.
+ */
+export async function decryptPayload(
+  fileKey: Uint8Array,
+  payload: Buffer,
+  beforeChunk: () => Promise<void>,
+): Promise<Buffer | undefined> {
+  const sealed = payload.subarray(NONCE_BYTES);
+  const chunks = Math.ceil(sealed.length / (CHUNK_BYTES + TAG_BYTES));
+  const length = sealed.length - chunks * TAG_BYTES;
+  // The last chunk has its tag at least, and of several it is not empty.
+  if (chunks === 0 || length < (chunks - 1) * CHUNK_BYTES + (chunks === 1 ? 0 : 1)) return undefined;
+
+  const nonce = payload.subarray(0, NONCE_BYTES);
+  const key = Buffer.from(hkdfSync('sha256', fileKey, nonce, 'payload', KEY_BYTES));
+  const plaintext = Buffer.allocUnsafeSlow(length);
+  let isWhole = false;
+  try {
+    for (let index = 0; index < chunks; index += 1) {
+      await beforeChunk();
+      const at = index * (CHUNK_BYTES + TAG_BYTES);
+      const chunk = open(key, index, index === chunks - 1, sealed.subarray(at, at + CHUNK_BYTES + TAG_BYTES));
+      if (chunk === undefined) return undefined;
+      chunk.copy(plaintext, index * CHUNK_BYTES);
+      chunk.fill(0);
+    }
+    isWhole = true;
+    return plaintext;
+  } finally {
+    key.fill(0);
+    if (!isWhole) plaintext.fill(0);
+  }
+}
+
+/** Undefined where the chunk was changed, or is another one than it should be. */
+function open(key: Buffer, index: number, isLast: boolean, sealed: Buffer): Buffer | undefined {
+  const nonce = Buffer.alloc(12);
+  nonce.writeUIntBE(index, 5, 6);
+  if (isLast) nonce[11] = LAST;
+  const decipher = createDecipheriv('chacha20-poly1305', key, nonce, { authTagLength: TAG_BYTES });
+  const text = decipher.update(sealed.subarray(0, -TAG_BYTES));
+  try {
+    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+    decipher.final();
+    return text;
+  } catch {
+    text.fill(0);
+    return undefined;
+  }
+}

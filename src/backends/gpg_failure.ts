@@ -1,0 +1,36 @@
+import { type BackendFailure, failure } from './backend.js';
+import { type DecryptionKey, decryptionKeys, type Keyring } from './gpg_keys.js';
+
+/**
+ * Why gpg did not decrypt: undefined where its stderr does not tell. That may hold plaintext, so it is searched and
+ * never kept; the lines of `--status-fd=2` stand in it.
+ */
+export async function gpgFailure(
+  stderr: Buffer,
+  keyring: Keyring,
+  signal: AbortSignal,
+): Promise<BackendFailure | undefined> {
+  const says = (text: string): boolean => stderr.includes(text);
+  if (says("can't connect to the agent") || says('no gpg-agent running') || says('No agent running')) {
+    return failure('backend_unavailable', 'agent_unreachable');
+  }
+  if (says('No secret key') || says('No pinentry')) {
+    const keys = await decryptionKeys(keyring, signal);
+    return keys === undefined ? failure('backend_unavailable', 'agent_unreachable') : failureOfKeys(stderr, keys);
+  }
+  const isDamaged = ['failed to decrypt', 'Decryption failed', '[GNUPG:] DECRYPTION_FAILED', '[GNUPG:] NODATA'];
+  return isDamaged.some(says) ? failure('backend_failed', 'decrypt_failed') : undefined;
+}
+
+/** An entry is locked when a key that it is encrypted to is there and locked, and none is there and open. */
+function failureOfKeys(stderr: Buffer, keys: readonly DecryptionKey[]): BackendFailure {
+  const recipients = new Set(
+    [...stderr.toString('latin1').matchAll(/^\[GNUPG:\] ENC_TO ([0-9A-F]{16}) /gm)].map(([, keyId]) => keyId),
+  );
+  const anybody = recipients.has('0000000000000000'); // a hidden recipient
+  const candidates = keys.filter((key) => anybody || recipients.has(key.keyId));
+  if (candidates.length === 0) return failure('backend_failed', 'key_missing');
+  return candidates.every((key) => key.locked)
+    ? failure('backend_locked', 'key_locked')
+    : failure('backend_failed', 'decrypt_failed');
+}

@@ -1,0 +1,350 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { appendFileSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import * as fsPromises from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import type { BackendFailure } from '../../src/backends/backend.js';
+import * as contained from '../../src/backends/contained_file.js';
+import { temporaryFolder, writeFile } from '../support/temporary.js';
+
+type Contained = typeof contained;
+
+const NO_ENTRY = 'secret_not_found/entry_missing';
+
+function never(): AbortSignal {
+  return new AbortController().signal;
+}
+
+function shown(answer: Buffer | BackendFailure): string {
+  return Buffer.isBuffer(answer) ? answer.toString() : `${answer.code}/${answer.reason}`;
+}
+
+/** What is read of a path below a root, or code and reason. */
+async function read(root: string, path: string, module: Contained = contained): Promise<string> {
+  const signal = never();
+  return shown(await module.withContainedFile(root, path, signal, (file) => module.readBounded(file, 1_000, signal)));
+}
+
+/** A root with an entry, beside a file that is none. */
+function roots(t: Test): { folder: string; root: string } {
+  const folder = temporaryFolder(t);
+  writeFile(folder, 'root/a/entry', 'value');
+  writeFile(folder, 'outside', 'outside');
+  writeFile(folder, 'root-beside/entry', 'outside');
+  return { folder, root: join(folder, 'root') };
+}
+
+function openDescriptors(): number {
+  return readdirSync('/proc/self/fd').length;
+}
+
+t.test('a regular file below the root is read', async (t) => {
+  const { root } = roots(t);
+  t.equal(await read(root, 'a/entry'), 'value');
+  t.equal(await read(`${root}/`, 'a/entry'), 'value');
+  t.equal(await read('/', join(root, 'a/entry').slice(1)), 'value', 'the root may be the root of all');
+});
+
+t.test('what is not there and a folder are no entries', async (t) => {
+  const { root } = roots(t);
+  for (const path of ['b', 'a/b', 'a/entry/b', 'a', 'x'.repeat(300)]) t.equal(await read(root, path), NO_ENTRY, path);
+  symlinkSync('loop', join(root, 'loop'));
+  t.equal(await read(root, 'loop'), NO_ENTRY);
+});
+
+t.test('a symlink inside the root is followed, one that leads out of it is no entry', async (t) => {
+  const { folder, root } = roots(t);
+  for (const [name, target, value] of [
+    ['relative', 'a/entry', 'value'],
+    ['absolute', join(root, 'a/entry'), 'value'],
+    ['out and in again', '../root/a/entry', 'value'],
+    ['up', '../outside', NO_ENTRY],
+    ['absolute and out', join(folder, 'outside'), NO_ENTRY],
+    ['a folder that begins with the same letters', '../root-beside/entry', NO_ENTRY],
+    ['the folder above', '..', NO_ENTRY],
+    ['a file of the system', '/etc/passwd', NO_ENTRY],
+    ['nowhere', 'nowhere', NO_ENTRY],
+    ['what the process has open', '/proc/self/fd/0', NO_ENTRY],
+  ] as const) {
+    symlinkSync(target, join(root, name));
+    t.equal(await read(root, name), value, name);
+  }
+  symlinkSync(folder, join(root, 'folder'));
+  t.equal(await read(root, 'folder/outside'), NO_ENTRY, 'through a folder');
+  t.equal(await read(root, 'folder/root/a/entry'), 'value', 'through a folder and back');
+});
+
+t.test('a path that climbs is contained, too', async (t) => {
+  const { root } = roots(t);
+  t.equal(await read(root, '../outside'), NO_ENTRY);
+  t.equal(await read(root, '../root/a/entry'), 'value');
+});
+
+t.test('the root may be a symlink', async (t) => {
+  const { folder, root } = roots(t);
+  symlinkSync(root, join(folder, 'link'));
+  t.equal(await read(join(folder, 'link'), 'a/entry'), 'value');
+  symlinkSync('../outside', join(root, 'up'));
+  t.equal(await read(join(folder, 'link'), 'up'), NO_ENTRY);
+});
+
+t.test('names may be any bytes, and two that look the same as text are two', async (t) => {
+  const { folder } = roots(t);
+  const bytes = (...parts: (string | number)[]): Buffer =>
+    Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.of(part))));
+  mkdirSync(bytes(folder, '/r', 0xff));
+  mkdirSync(bytes(folder, '/r', 0xfe));
+  writeFileSync(bytes(folder, '/r', 0xff, '/inside'), 'value');
+  writeFileSync(bytes(folder, '/r', 0xfe, '/other'), 'outside');
+  symlinkSync(bytes('r', 0xff), join(folder, 'link'));
+  symlinkSync(bytes('../r', 0xfe, '/other'), bytes(folder, '/r', 0xff, '/up'));
+  t.equal(await read(join(folder, 'link'), 'inside'), 'value');
+  t.equal(await read(join(folder, 'link'), 'up'), NO_ENTRY);
+});
+
+t.test('a FIFO, a socket and a device are no regular files, and none of them is opened', async (t) => {
+  const { root } = roots(t);
+  const wrong = 'backend_failed/no_regular_file';
+  execFileSync('mkfifo', [join(root, 'fifo')]); // to open it would wait for a writer for ever
+  t.equal(await read(root, 'fifo'), wrong);
+  const server = createServer().listen(join(root, 'socket'));
+  t.teardown(() => server.close());
+  await new Promise((resolve) => server.once('listening', resolve));
+  t.equal(await read(root, 'socket'), wrong);
+  t.equal(await read('/dev', 'null'), wrong);
+});
+
+t.test('a root that is not there, or is no directory, is told apart from an entry that is not', async (t) => {
+  const { folder } = roots(t);
+  for (const name of ['nothing', 'outside', 'outside/below']) {
+    t.equal(await read(join(folder, name), 'entry'), 'backend_unavailable/root_missing', name);
+    t.same(await contained.probeDirectory(join(folder, name)), {
+      ok: false,
+      code: 'backend_unavailable',
+      reason: 'root_missing',
+    });
+  }
+  t.same(await contained.probeDirectory(folder), { ok: true });
+});
+
+t.test('what the user may not read or enter is told', async (t) => {
+  const { folder, root } = roots(t);
+  writeFile(root, 'closed', 'value', 0o000);
+  execFileSync('chmod', ['-R', 'a+X', folder]);
+  mkdirSync(join(root, 'shut'), { mode: 0o000 });
+  const { seteuid, geteuid } = process as Required<NodeJS.Process>;
+  const isRoot = geteuid() === 0;
+  if (isRoot) seteuid(65_534);
+  t.teardown(() => (isRoot ? seteuid(0) : undefined));
+  t.equal(await read(root, 'closed'), 'backend_failed/permission_denied');
+  t.equal(await read(root, 'shut/entry'), 'backend_failed/permission_denied');
+  t.equal(await read(join(root, 'shut/below'), 'entry'), 'backend_unavailable/root_missing');
+});
+
+// --- races
+
+t.test('a file that is renamed or removed once it is held is read all the same', async (t) => {
+  const { root } = roots(t);
+  const signal = never();
+  for (const meanwhile of [() => renameSync(join(root, 'a'), join(root, 'b')), () => rmSync(join(root, 'b/entry'))]) {
+    const name = readdirSync(root)[0]!;
+    const value = await contained.withContainedFile(root, `${name}/entry`, signal, async (file) => {
+      meanwhile();
+      return shown(await contained.readBounded(file, 1_000, signal));
+    });
+    t.equal(value, 'value');
+  }
+});
+
+/** The module where something happens once a file is held and before it is looked at. */
+async function withMeanwhile(t: Test, meanwhile: () => void): Promise<Contained> {
+  let opened = 0;
+  const open = async (path: string, flags: number): Promise<FileHandle> => {
+    const file = await fsPromises.open(path, flags);
+    opened += 1;
+    if (opened === 2) meanwhile(); // the first one is the root, the third is what will be read
+    return file;
+  };
+  return t.mockImport<Contained>('../../src/backends/contained_file.js', {
+    'node:fs/promises': { ...fsPromises, open },
+  });
+}
+
+t.test('what is put into the place of a file once it is held is not opened', async (t) => {
+  const { root } = roots(t);
+  const entry = join(root, 'a/entry');
+  const module = await withMeanwhile(t, () => {
+    rmSync(entry);
+    symlinkSync('../../outside', entry);
+  });
+  t.equal(await read(root, 'a/entry', module), 'value', 'the file that was there');
+  t.equal(await read(root, 'a/entry'), NO_ENTRY, 'the next one sees the symlink');
+});
+
+t.test('a symlink that is put into the place of the root once it is held changes nothing', async (t) => {
+  const { folder, root } = roots(t);
+  let opened = 0;
+  const module = await t.mockImport<Contained>('../../src/backends/contained_file.js', {
+    'node:fs/promises': {
+      ...fsPromises,
+      open: async (path: string, flags: number) => {
+        const file = await fsPromises.open(path, flags);
+        opened += 1;
+        if (opened === 1) {
+          renameSync(root, join(folder, 'moved'));
+          symlinkSync('root-beside', root);
+        }
+        return file;
+      },
+    },
+  });
+  t.equal(await read(root, 'a/entry', module), 'value');
+  t.equal(await read(root, 'a/entry'), NO_ENTRY);
+});
+
+t.test('a file that is moved out of the root before it is looked at is no entry', async (t) => {
+  const { folder, root } = roots(t);
+  const module = await withMeanwhile(t, () => renameSync(join(root, 'a'), join(folder, 'a')));
+  t.equal(await read(root, 'a/entry', module), NO_ENTRY);
+});
+
+t.test('whatever is swapped how often: a reader sees the inside or nothing, never the outside', async (t) => {
+  const { root } = roots(t);
+  // A process of its own swaps the entry for a symlink that leads out of the root and back, as fast as it can.
+  const swapper = execSwapper(t, join(root, 'a'));
+  const seen = new Set<string>();
+  const until = performance.now() + 500;
+  while (performance.now() < until || seen.size < 2) seen.add(await read(root, 'a/entry'));
+  swapper.kill('SIGKILL');
+  t.same([...seen].sort(), [NO_ENTRY, 'value']);
+});
+
+function execSwapper(t: Test, folder: string): ReturnType<typeof spawn> {
+  const source = `
+    const { renameSync, symlinkSync, writeFileSync } = require('node:fs');
+    process.chdir(${JSON.stringify(folder)});
+    for (;;) {
+      symlinkSync('../../outside', 'link');
+      renameSync('link', 'entry');
+      writeFileSync('file', 'value');
+      renameSync('file', 'entry');
+    }`;
+  const child = spawn(process.execPath, ['--eval', source], { stdio: 'ignore', env: {} });
+  t.teardown(() => child.kill('SIGKILL'));
+  return child;
+}
+
+// --- reading
+
+t.test('a file has at most the bytes that were allowed, also where it grows while it is read', async (t) => {
+  const folder = temporaryFolder(t);
+  const file = writeFile(folder, 'entry', 'x'.repeat(1_000));
+  t.equal(await read(folder, 'entry'), 'x'.repeat(1_000));
+  appendFileSync(file, 'x');
+  t.equal(await read(folder, 'entry'), 'backend_failed/value_too_large');
+
+  const growing = (by: number): Promise<string> => {
+    writeFileSync(file, 'x'.repeat(500));
+    return contained
+      .withContainedFile(folder, 'entry', never(), async (handle) => {
+        const stat = handle.stat.bind(handle);
+        handle.stat = (async () => {
+          const seen = await stat();
+          appendFileSync(file, 'y'.repeat(by));
+          return seen;
+        }) as typeof handle.stat;
+        return contained.readBounded(handle, 1_000, never());
+      })
+      .then(shown);
+  };
+  t.equal(await growing(500), 'x'.repeat(500) + 'y'.repeat(500));
+  t.equal(await growing(501), 'backend_failed/value_too_large');
+});
+
+t.test('the value is in a Buffer that nothing else refers to', async (t) => {
+  const { root } = roots(t);
+  const signal = never();
+  const first = await contained.withContainedFile(root, 'a/entry', signal, (file) =>
+    contained.readBounded(file, 1_000, signal),
+  );
+  t.ok(Buffer.isBuffer(first) && first.buffer.byteLength <= 'value'.length + 1);
+});
+
+/** Reads with a file whose reads are made to fail, and gives the Buffers that it got. */
+async function readFailing(root: string, fail: (buffer: Buffer) => Promise<never>): Promise<[string, Buffer[]]> {
+  const buffers: Buffer[] = [];
+  const answer = await contained.withContainedFile(root, 'a/entry', never(), async (file) => {
+    const readAll = file.read.bind(file);
+    file.read = (async (buffer: Buffer, ...rest: [number, number, number | null]) => {
+      buffers.push(buffer);
+      if (buffers.length === 1) return readAll(buffer, rest[0], 1, rest[2]);
+      return fail(buffer);
+    }) as typeof file.read;
+    return contained.readBounded(file, 1_000, never());
+  });
+  return [shown(answer), buffers];
+}
+
+t.test('what was read before a failure is filled with zeros', async (t) => {
+  const { root } = roots(t);
+  const before = openDescriptors();
+  const [answer, buffers] = await readFailing(root, () =>
+    Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })),
+  );
+  t.equal(answer, 'backend_unavailable/cannot_read');
+  t.equal(buffers.length, 2);
+  for (const buffer of buffers) t.ok(buffer.every((byte) => byte === 0));
+  t.equal(openDescriptors(), before, 'and nothing stays open');
+});
+
+t.test('an aborted call opens and reads no further', async (t) => {
+  const { root } = roots(t);
+  const before = openDescriptors();
+  const timedOut = { ok: false, code: 'backend_timeout', reason: 'timeout' };
+  const aborted = AbortSignal.abort();
+  const use = (): Promise<string> => Promise.resolve('used');
+  t.same(await contained.withContainedFile(root, 'a/entry', aborted, use), timedOut);
+  const controller = new AbortController();
+  const module = await withMeanwhile(t, () => controller.abort());
+  t.same(await module.withContainedFile(root, 'a/entry', controller.signal, use), timedOut);
+  const late = await contained.withContainedFile(root, 'a/entry', never(), (file) =>
+    contained.readBounded(file, 1_000, aborted),
+  );
+  t.same(late, timedOut);
+  t.equal(openDescriptors(), before);
+});
+
+// --- what a real system does not show on demand
+
+async function withFault(t: Test, fault: object): Promise<Contained> {
+  return t.mockImport<Contained>('../../src/backends/contained_file.js', {
+    'node:fs/promises': { ...fsPromises, ...fault },
+  });
+}
+
+function systemError(code: string): () => Promise<never> {
+  return () => Promise.reject(Object.assign(new Error(code), { code }));
+}
+
+t.test('without /proc nothing is opened, as nothing could be checked', async (t) => {
+  const { root } = roots(t);
+  const module = await withFault(t, { readlink: systemError('ENOENT') });
+  t.equal(await read(root, 'a/entry', module), 'backend_unavailable/proc_missing');
+  t.match(await module.probeDirectory(root), { ok: false, reason: 'proc_missing' });
+});
+
+t.test('a system that fails otherwise makes the store unavailable', async (t) => {
+  const { root } = roots(t);
+  const module = await withFault(t, { open: systemError('EMFILE') });
+  t.equal(await read(root, 'a/entry', module), 'backend_unavailable/cannot_read');
+  let calls = 0;
+  const unreadable = await withFault(t, {
+    readlink: (path: string, options: { encoding: 'buffer' }) => {
+      calls += 1;
+      return calls === 1 ? fsPromises.readlink(path, options) : systemError('ENAMETOOLONG')();
+    },
+  });
+  t.equal(await read(root, 'a/entry', unreadable), NO_ENTRY);
+});
