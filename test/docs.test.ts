@@ -231,8 +231,8 @@ t.test('the README lists every key of the secrets file with its default', (t) =>
 t.test('the README says of a key that not every backend has which backend that is', (t) => {
   const meanings = new Map(tableOf(readme, 'The secrets file', 'key').map(([key, , meaning]) => [key, meaning]));
   for (const [backend, { storeKeys }] of BACKENDS) {
-    for (const key of Object.keys(storeKeys)) {
-      t.match(meanings.get(`stores.NAME.${key}`), `backend \`${backend}\` only`, key);
+    for (const [key] of keysOf({ properties: storeKeys }, 'stores.NAME.')) {
+      t.match(meanings.get(key), `backend \`${backend}\` only`, key);
     }
   }
   t.end();

@@ -53,6 +53,11 @@ export interface BackendKind {
    * that may begin with `$CREDENTIALS_DIRECTORY`, and none else is.
    */
   readonly storeKeys: TProperties;
+  /**
+   * Tells what is wrong with the store's keys beyond their schemas. `at` gives what stands at a pointer below the store,
+   * undefined where nothing does or what the schema refuses.
+   */
+  readonly checkKeys?: (at: (pointer: string) => unknown, tell: (pointer: string, message: string) => void) => void;
   /** Whether a ref may name a `field`. */
   readonly fields: boolean;
   /**

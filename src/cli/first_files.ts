@@ -1,19 +1,19 @@
 import { stringify } from 'yaml';
 import type { RuntimeIdentity } from '../domain/identity.js';
-import { FIRST_STORES, type FirstBackend } from './first_stores.js';
+import { FIRST_STORES, type FirstBackend, type FirstStore } from './first_stores.js';
 
 export type FirstIdentity = Pick<RuntimeIdentity, 'machine' | 'environment' | 'role'>;
 
 export interface FirstFiles {
   readonly launch: string;
   readonly secrets: string;
-  /** The command that gives the example its value. */
-  readonly fill: string;
+  /** The commands that give the example its value; `at` gives the word for a path beside the files. */
+  readonly fill: (at: (path: string) => string) => readonly string[];
 }
 
 /** Two files that fit together, with one secret that the role may read. */
 export function firstFiles({ machine, environment, role }: FirstIdentity, backend: FirstBackend): FirstFiles {
-  const { store, location, fill } = FIRST_STORES[backend];
+  const { store, location, fill }: FirstStore = FIRST_STORES[backend];
   return {
     launch: `# What this daemon is, and where it listens. Relative paths are relative to this file.
 identity:
@@ -39,7 +39,7 @@ policies:
   readers:
     allowed_principals: [${scalar(role)}] # no rule that matches means denied
 `,
-    fill: fill(role),
+    fill: (at) => fill(role, at),
   };
 }
 

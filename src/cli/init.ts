@@ -142,8 +142,9 @@ function nextSteps(folder: string, paths: Paths, { fill }: FirstFiles): string {
   const launch = shellWord(paths.launch);
   return `${paths.launch} and ${paths.secrets} are written. What comes next:
 
-  ${fill}
-  mxm-secretsd check --launch ${launch}
+${fill((path) => shellWord(join(folder, path)))
+  .map((command) => `  ${command}\n`)
+  .join('')}  mxm-secretsd check --launch ${launch}
   mxm-secretsd serve --launch ${launch}
 
 and in another terminal:

@@ -39,6 +39,11 @@ export function absolutePath(options: SchemaOptions = {}) {
   );
 }
 
+/** What a header of HTTP can carry. */
+export function headerText(options: SchemaOptions = {}) {
+  return text('^[\\x21-\\x7e]+$', 'must be made of visible ASCII characters', options);
+}
+
 export function wholeNumber(minimum: number, maximum: number, options: SchemaOptions = {}) {
   return Type.Integer({ ...options, minimum, maximum });
 }

@@ -191,10 +191,13 @@ function checkStore(
   const backend = backendOf(value);
   const checked = check(storeSchema(backend), value, pointer, tell);
   const root = checked.at('/root') as string | undefined;
-  if (backend === undefined || root === undefined) return undefined;
+  if (backend === undefined) return undefined;
   const kind = BACKENDS.get(backend) as BackendKind;
-  for (const wrong of rootProblems(root, kind)) tell(`${pointer}/root`, wrong);
-  if (!checked.fits) return undefined;
+  for (const wrong of root === undefined ? [] : rootProblems(root, kind)) tell(`${pointer}/root`, wrong);
+  kind.checkKeys?.(checked.at, (at, message) => {
+    tell(pointer + at, message);
+  });
+  if (!checked.fits || root === undefined) return undefined;
   const options = Object.entries(value as object).filter(([key]) => key !== 'backend' && key !== 'root');
   if (environment !== undefined && credentialsDirectory(environment) === undefined) {
     const places = [...(kind.rootIsDirectory ? [{ pointer: '/root', path: root }] : []), ...filesNamedIn(options)];

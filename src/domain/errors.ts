@@ -91,13 +91,15 @@ const REASONS = {
   cannot_read:
     'the store cannot be read at present (an I/O error, too many open files): look for its reason in the system log',
   cannot_start: 'the program cannot be started or reports a broken set-up: run it by hand as the daemon user',
+  credential_unreadable:
+    'a file that "auth" or "ca_file" names cannot be read or holds nothing of use: correct it or its rights',
   credentials_missing:
     'the store begins with $CREDENTIALS_DIRECTORY, which is not set: add LoadCredential= to the unit that asks',
   decrypt_failed: 'the entry cannot be decrypted and may be damaged: write it anew',
   empty_value: 'the entry is empty: write a value into it',
   entry_missing: 'the store has no such entry: compare "root" and "path" with the store',
   field_missing: 'the entry has no such field: compare "field" with the keys of the entry',
-  field_not_text: 'the field is not plain text but a list, a mapping or an alias: name another',
+  field_not_text: 'the field is no text but a number, a list, a mapping or an alias: name another',
   identity_locked: '"identity_file" is itself encrypted: decrypt it, and hand it over as a systemd credential',
   identity_mismatch: 'no identity of "identity_file" can decrypt the entry: encrypt it to the recipient of one',
   identity_missing: 'the file that "identity_file" names is not there, or the daemon user may not read it',
@@ -108,15 +110,27 @@ const REASONS = {
   key_missing:
     'the secret key is not in the keyring of the daemon user: import it, or encrypt the entry to a key that is',
   killed_by_signal: 'the program was ended by a signal: look for its reason in the system log',
+  login_refused:
+    'the server refuses the login: compare "role_id_file", "secret_id_file" and "mount" of "auth" with its AppRole',
   no_regular_file: 'the entry is a FIFO, a socket or a device: put a file in its place',
   not_initialised: 'the store is not initialised for the daemon user: run the set-up as that user',
+  not_kv2: 'the mount is no KV engine of version 2: name one with "mount"',
   other_program: 'another program of that name was found (Debian packages one): name the right one with "binary"',
   passphrase_entry: 'the entry is encrypted with a passphrase that nobody can type: encrypt it to a recipient',
   permission_denied: 'the daemon user may not read the entry: see the modes of the file and of its folders',
   proc_missing: 'this backend needs Linux with /proc, to see what it has opened: mount it, or use another backend',
   program_too_old: 'the program is older than the oldest supported version: update it',
   root_missing: 'the directory that "root" names is not there, or the daemon user may not enter it',
+  server_busy: 'the server limits the rate of requests: ask less often, or raise its quota',
+  server_denied:
+    'the server does not let this token read there: extend its policy, or correct "mount", "root" and "path"',
+  server_error: 'the server reports an error of its own: look into its log',
+  server_sealed: 'the server is sealed: unseal it',
+  server_standby: 'the server stands by for another one and sends us away: name the active one with "address"',
+  server_unreachable: 'no server answers at the address: see that it runs, and compare "address"',
+  server_untrusted: 'the certificate of the server is not trusted: name its CA with "ca_file", or correct "address"',
   timeout: 'the backend did not answer within backend_timeout_ms: see what it waits for, or allow it more',
+  token_refused: 'the server does not accept the token, which may have expired: put a valid one into "token_file"',
   unexpected_answer: 'the backend ended in a way that is not known: run it by hand as the daemon user',
   value_too_large: 'the value is larger than max_value_bytes: correct the entry, or allow more',
 } as const satisfies Record<string, string>;

@@ -54,6 +54,11 @@ export function realAge(): RealComponent {
   return realComponent('age', onPath('age-keygen') && onPath('age'));
 }
 
+/** Makes certificates. */
+export function openssl(): RealComponent {
+  return realComponent('openssl', onPath('openssl'));
+}
+
 /** Not every container lets a program be traced. */
 export function realStrace(): RealComponent {
   const file = onPath('strace');

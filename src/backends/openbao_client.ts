@@ -1,0 +1,204 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Dispatcher } from 'undici';
+import { type BackendFailure, failure } from './backend.js';
+import { readNamedFile } from './named_file.js';
+import type { ServerAddress } from './openbao_address.js';
+import { fileFingerprint } from './program.js';
+
+export interface Question {
+  readonly method: 'GET' | 'POST';
+  /** Below `/v1/`, percent-encoded. */
+  readonly path: string;
+  readonly token?: string;
+  readonly body?: string;
+  /** Bytes that the body of the answer may have at most. */
+  readonly maxBytes: number;
+  /** How often all addresses are tried before the answer is that there is none; default: 3. */
+  readonly rounds?: number;
+  readonly signal: AbortSignal;
+}
+
+/** What a server answered that could answer. The body is the receiver's, to be filled with zeros. */
+export interface Answer {
+  readonly status: number;
+  readonly body: Buffer;
+}
+
+export interface ClientOptions {
+  /** At least one, in the order in which they are tried. */
+  readonly addresses: readonly ServerAddress[];
+  readonly namespace?: string | undefined;
+  /** Certificates in PEM form that count in place of those that Node knows; read again when the file has changed. */
+  readonly caFile?: string | undefined;
+}
+
+/** Asks the servers of one cluster. Never rejects. */
+export type Client = (question: Question) => Promise<Answer | BackendFailure>;
+
+const ROUNDS = 3;
+
+/** Milliseconds between two rounds: chance decides between half of it and all of it, and it doubles each time. */
+const FIRST_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 1_000;
+
+const CONNECT_MS = 2_000;
+
+/** What an address may take while there is another one to be tried. */
+const TURN_MS = 2_000;
+
+/** Idle connections are closed: after a reload, or with other certificates, nobody has the pool that they are in. */
+const IDLE_MS = 4_000;
+
+const TIMED_OUT = failure('backend_timeout', 'timeout');
+const UNREACHABLE = failure('backend_unavailable', 'server_unreachable');
+const UNTRUSTED = failure('backend_unavailable', 'server_untrusted');
+const STANDBY = failure('backend_unavailable', 'server_standby');
+const SEALED = failure('backend_unavailable', 'server_sealed');
+const BUSY = failure('backend_unavailable', 'server_busy');
+const BROKEN = failure('backend_unavailable', 'server_error');
+
+/** It may pass within the time of one request. */
+const PASSING: ReadonlySet<BackendFailure> = new Set([UNREACHABLE, BUSY, BROKEN]);
+
+/** A server that cannot answer at present; another one may. */
+interface NoAnswer {
+  readonly failure: BackendFailure;
+  /** Milliseconds that the server asks to be left alone. */
+  readonly pauseMs?: number;
+}
+
+export function createClient({ addresses, namespace, caFile }: ClientOptions): Client {
+  let opened: { readonly pools: readonly Dispatcher[]; readonly caFingerprint: string | undefined } | undefined;
+  /** The index of the address that answered last: it is asked first, so that a dead one is not waited for each time. */
+  let preferred = 0;
+
+  /** Undefined when the certificates cannot be read. The library is loaded where there is a use for it. */
+  async function poolsNow(): Promise<readonly Dispatcher[] | undefined> {
+    const caFingerprint = caFile && fileFingerprint(caFile);
+    if (opened !== undefined && opened.caFingerprint === caFingerprint) return opened.pools;
+    const ca = caFile === undefined ? undefined : await readNamedFile(caFile);
+    if (caFile !== undefined && ca === undefined) return undefined;
+    /* c8 ignore next */
+    const { Pool } = await import('undici'); // the measuring counts a branch in it that is none
+    const pools = addresses.map(
+      ({ origin, socketPath }) =>
+        new Pool(origin, {
+          connect: { timeout: CONNECT_MS, ...(ca && { ca }), ...(socketPath !== undefined && { socketPath }) },
+          keepAliveTimeout: IDLE_MS,
+          keepAliveMaxTimeout: IDLE_MS,
+          // The signal of each question is the bound.
+          headersTimeout: 0,
+          bodyTimeout: 0,
+        }),
+    );
+    opened = { pools, caFingerprint };
+    return pools;
+  }
+
+  async function askOne(pool: Dispatcher, question: Question): Promise<Answer | BackendFailure | NoAnswer> {
+    const { method, path, token, body, maxBytes, signal } = question;
+    try {
+      // Redirections are not followed: the token is for the configured servers alone.
+      const answer = await pool.request({
+        method,
+        path: `/v1/${path}`,
+        headers: {
+          'X-Vault-Request': 'true',
+          ...(token !== undefined && { 'X-Vault-Token': token }),
+          ...(namespace !== undefined && { 'X-Vault-Namespace': namespace }),
+          ...(body !== undefined && { 'Content-Type': 'application/json' }),
+        },
+        body: body ?? null,
+        signal,
+      });
+      const bytes = await readBody(answer.body as AsyncIterable<Buffer>, maxBytes);
+      if (bytes === undefined) return failure('backend_failed', 'value_too_large');
+      const refusal = failureOfStatus(answer.statusCode, bytes);
+      if (refusal === undefined) return { status: answer.statusCode, body: bytes };
+      bytes.fill(0);
+      return { failure: refusal, pauseMs: Number(answer.headers['retry-after']) * 1000 || 0 };
+    } catch (error) {
+      return failureOfError(error);
+    }
+  }
+
+  /** Each address once. */
+  async function askRound(
+    pools: readonly Dispatcher[],
+    question: Question,
+  ): Promise<Answer | BackendFailure | NoAnswer> {
+    let told: NoAnswer = { failure: UNREACHABLE };
+    const order = [...pools.keys()].map((index) => (index + preferred) % pools.length);
+    for (const [turn, index] of order.entries()) {
+      const isLast = turn === order.length - 1;
+      const signal = isLast ? question.signal : AbortSignal.any([question.signal, AbortSignal.timeout(TURN_MS)]);
+      const answer = await askOne(pools[index] as Dispatcher, { ...question, signal });
+      if (!('failure' in answer)) {
+        preferred = index;
+        return answer;
+      }
+      if (question.signal.aborted) return TIMED_OUT;
+      // Of several the one who said something tells more than the one who is not there.
+      if (answer.failure !== UNREACHABLE) told = answer;
+    }
+    return told;
+  }
+
+  return async (question) => {
+    const pools = await poolsNow();
+    if (pools === undefined) return failure('backend_unavailable', 'credential_unreadable');
+    let pause = FIRST_PAUSE_MS;
+    for (let round = 1; ; round += 1) {
+      const answer = await askRound(pools, question);
+      if (!('failure' in answer)) return answer;
+      const wait = Math.max(pause * (0.5 + Math.random() / 2), answer.pauseMs ?? 0);
+      if (round === (question.rounds ?? ROUNDS) || !PASSING.has(answer.failure) || wait > MAX_PAUSE_MS)
+        return answer.failure;
+      pause *= 2;
+      const isAborted = await sleep(wait, false, { signal: question.signal }).catch(() => true);
+      if (isAborted) return TIMED_OUT;
+    }
+  };
+}
+
+/** Undefined where a server answered that can. */
+function failureOfStatus(status: number, body: Buffer): BackendFailure | undefined {
+  if (status === 429) return BUSY;
+  // 472 and 473: a secondary for disaster recovery, and a standby for performance that has not caught up.
+  if ((status >= 300 && status < 400) || status === 472 || status === 473) return STANDBY;
+  if (status < 500) return undefined;
+  return status === 503 && body.includes('sealed') ? SEALED : BROKEN;
+}
+
+/** The library's errors for what comes back and is no HTTP. They may hold its bytes: nothing but the name is looked at. */
+const NO_HTTP: ReadonlySet<unknown> = new Set([
+  'HTTPParserError',
+  'HeadersOverflowError',
+  'ResponseContentLengthMismatchError',
+]);
+
+function failureOfError(error: unknown): BackendFailure | NoAnswer {
+  const { name, code } = error as { readonly name?: unknown; readonly code?: unknown };
+  if (NO_HTTP.has(name)) return failure('backend_failed', 'unexpected_answer');
+  const isUntrusted = typeof code === 'string' && /CERT|SIGNATURE|^INVALID_CA$|^HOSTNAME_MISMATCH$/.test(code);
+  return { failure: isUntrusted ? UNTRUSTED : UNREACHABLE };
+}
+
+/** In one Buffer; undefined above `maxBytes`. The pieces are filled with zeros, whatever ends it. */
+async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer | undefined> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const piece of body) {
+      pieces.push(piece);
+      length += piece.length;
+      if (length > maxBytes) return undefined;
+    }
+    const whole = Buffer.allocUnsafeSlow(length);
+    let at = 0;
+    for (const piece of pieces) at += piece.copy(whole, at);
+    return whole;
+  } finally {
+    for (const piece of pieces) piece.fill(0);
+  }
+}

@@ -1,0 +1,201 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import { type BackendFailure, failure } from '../../src/backends/backend.js';
+import type { Answer, Client, Question } from '../../src/backends/openbao_client.js';
+import { type TokenSource, tokensOfAppRole, tokensOfFile } from '../../src/backends/openbao_tokens.js';
+import { temporaryFolder, writeFile } from '../support/temporary.js';
+import { until } from '../support/until.js';
+
+// Logins at a real server are in openbao.test.ts.
+
+const UNREADABLE = failure('backend_unavailable', 'credential_unreadable');
+const UNREACHABLE = failure('backend_unavailable', 'server_unreachable');
+const forever = new AbortController().signal;
+
+t.test('a token is what stands in its file now, without the white space around it', async (t) => {
+  const file = writeFile(temporaryFolder(t), 'token', 'one\n');
+  const tokens = tokensOfFile(file);
+  t.equal(await tokens.token(forever), 'one');
+  t.equal(await tokens.another('one', forever), undefined, 'there is no other one');
+  writeFileSync(file, '  two \r\n\n');
+  t.equal(await tokens.another('one', forever), 'two');
+  t.equal(await tokens.token(forever), 'two');
+});
+
+t.test('a file that holds no token, or is none, is told', async (t) => {
+  const folder = temporaryFolder(t);
+  for (const content of ['', '\n', 'two words', 'a\nb', 'tök', Buffer.from([0])]) {
+    const tokens = tokensOfFile(writeFile(folder, 'token', content));
+    t.same(await tokens.token(forever), UNREADABLE, JSON.stringify(content));
+    t.same(await tokens.another('one', forever), UNREADABLE);
+  }
+  t.same(await tokensOfFile(`${folder}/none`).token(forever), UNREADABLE);
+});
+
+interface Asked extends Question {
+  answer(answer: Answer | BackendFailure): void;
+}
+
+interface AppRole extends TokenSource {
+  readonly asked: Asked[];
+  readonly roleIdFile: string;
+}
+
+/** An AppRole whose logins and renewals the test answers. */
+function appRole(t: Test): AppRole {
+  const folder = temporaryFolder(t);
+  const roleIdFile = writeFile(folder, 'role_id', 'the-role\n');
+  const secretIdFile = writeFile(folder, 'secret_id', 'the-secret\n');
+  const asked: Asked[] = [];
+  const client: Client = (question) =>
+    new Promise((resolve) => {
+      asked.push({ ...question, answer: resolve });
+    });
+  return { ...tokensOfAppRole(client, { roleIdFile, secretIdFile, mount: 'app%20role' }), asked, roleIdFile };
+}
+
+function granting(token: string, seconds: number, renewable = true): Answer {
+  const auth = { client_token: token, lease_duration: seconds, renewable, policies: ['x'] };
+  return saying(200, JSON.stringify({ request_id: 'r', auth }));
+}
+
+function saying(status: number, body: string): Answer {
+  return { status, body: Buffer.from(body) };
+}
+
+/** The next question, once it has been asked. */
+function nextOf({ asked }: AppRole): Promise<Asked> {
+  return until(() => asked.shift());
+}
+
+/** Logs in, and gives the token. */
+async function loggedIn(role: AppRole, answer: Answer): Promise<unknown> {
+  const token = role.token(forever);
+  (await nextOf(role)).answer(answer);
+  return token;
+}
+
+/** Seconds; most of it is over at once. */
+const SHORT = 0.06;
+
+/** Asks until the token is old enough that something is asked of the server. */
+async function untilDue(role: AppRole): Promise<{ token: Promise<string | BackendFailure>; question: Asked }> {
+  return until(async () => {
+    const token = role.token(forever);
+    let settled = false;
+    void token.then(() => (settled = true));
+    // A login begins with reading files.
+    await until(() => settled || role.asked.length > 0);
+    const question = role.asked.shift();
+    return question && { token, question };
+  });
+}
+
+t.test('a login sends both ids, and its answer is not kept', async (t) => {
+  const role = appRole(t);
+  const token = role.token(forever);
+  const question = await nextOf(role);
+  t.match(question, { method: 'POST', path: 'auth/app%20role/login', token: undefined });
+  t.same(JSON.parse(question.body ?? ''), { role_id: 'the-role', secret_id: 'the-secret' });
+  const answer = granting('one', 0);
+  question.answer(answer);
+  t.equal(await token, 'one');
+  t.same(answer.body, Buffer.alloc(answer.body.length));
+});
+
+t.test('a token without an end is used for ever', async (t) => {
+  const role = appRole(t);
+  t.equal(await loggedIn(role, granting('one', 0)), 'one');
+  t.equal(await role.token(forever), 'one');
+  t.equal(role.asked.length, 0);
+});
+
+t.test('one login serves all who wait, and who leaves is not waited for', async (t) => {
+  const role = appRole(t);
+  const leaving = new AbortController();
+  const tokens = [role.token(forever), role.token(leaving.signal), role.token(forever)];
+  leaving.abort();
+  t.same(await tokens[1], failure('backend_timeout', 'timeout'));
+  (await nextOf(role)).answer(granting('one', 60));
+  t.same([await tokens[0], await tokens[2]], ['one', 'one']);
+  t.equal(role.asked.length, 0);
+});
+
+t.test('a token is renewed when two thirds of its time are over', async (t) => {
+  const role = appRole(t);
+  await loggedIn(role, granting('one', SHORT * 50));
+  t.equal(await role.token(forever), 'one');
+  const { token, question } = await untilDue(role);
+  t.match(question, { method: 'POST', path: 'auth/token/renew-self', token: 'one', rounds: 1 });
+  question.answer(granting('one', 60));
+  t.equal(await token, 'one');
+  t.equal(await role.token(forever), 'one');
+  t.equal(role.asked.length, 0);
+});
+
+t.test('a login takes the place of a renewal that is refused, fails, or gives little', async (t) => {
+  const bad = [saying(403, ''), saying(400, ''), UNREACHABLE, granting('one', 0.1), saying(200, 'garbage')];
+  await Promise.all(
+    bad.map(async (answer) => {
+      const role = appRole(t);
+      await loggedIn(role, granting('one', 3));
+      const { token, question } = await untilDue(role);
+      question.answer(answer);
+      const login = await nextOf(role);
+      t.match(login.path, /login$/);
+      login.answer(granting('two', 60));
+      t.equal(await token, 'two');
+    }),
+  );
+});
+
+t.test('a token that cannot be renewed, and one whose time is over, is replaced by a login', async (t) => {
+  for (const renewable of [false, true]) {
+    const role = appRole(t);
+    await loggedIn(role, granting('one', SHORT, renewable));
+    if (renewable) await new Promise((resolve) => setTimeout(resolve, SHORT * 1000));
+    const { token, question } = await untilDue(role);
+    t.match(question.path, /login$/);
+    question.answer(granting('two', 60));
+    t.equal(await token, 'two');
+  }
+});
+
+t.test('a token that lives is used on while the server gives no other one', async (t) => {
+  const role = appRole(t);
+  await loggedIn(role, granting('one', 3));
+  const { token, question } = await untilDue(role);
+  question.answer(UNREACHABLE);
+  (await nextOf(role)).answer(UNREACHABLE);
+  t.equal(await token, 'one');
+});
+
+t.test('with no token left, why there is none is the answer', async (t) => {
+  const role = appRole(t);
+  t.same(
+    await loggedIn(role, saying(400, '{"errors":["invalid secret id"]}')),
+    failure('backend_failed', 'login_refused'),
+  );
+  for (const body of [
+    'garbage',
+    '{}',
+    '{"auth":null}',
+    '{"auth":{"client_token":"","lease_duration":1,"renewable":true}}',
+  ]) {
+    t.same(await loggedIn(role, saying(200, body)), failure('backend_failed', 'unexpected_answer'), body);
+  }
+  t.same(await loggedIn(role, granting('two words', 1)), failure('backend_failed', 'unexpected_answer'));
+  t.same(await loggedIn(role, saying(204, '')), failure('backend_failed', 'unexpected_answer'));
+  rmSync(role.roleIdFile);
+  t.same(await role.token(forever), UNREADABLE);
+});
+
+t.test('a token that was refused is replaced once, whoever else has been refused it', async (t) => {
+  const role = appRole(t);
+  await loggedIn(role, granting('one', 60));
+  const others = [role.another('one', forever), role.another('one', forever)];
+  (await nextOf(role)).answer(granting('two', 60));
+  t.same(await Promise.all(others), ['two', 'two']);
+  t.equal(await role.another('one', forever), 'two', 'it has been replaced already');
+  t.equal(role.asked.length, 0);
+});
