@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import { resolve as pathOf } from 'node:path';
 import { type AllowedDecision, authorize, type Decision, readableNames } from './authorize.js';
 import type { Backend, BackendSurroundings } from './backends/backend.js';
@@ -8,6 +7,7 @@ import { checkRegistries, checkSecrets, type Registries, secretsPath } from './c
 import { type ErrorCode, SecretsError } from './domain/errors.js';
 import { isIdentifier } from './domain/identifier.js';
 import { principalOf, type RuntimeIdentity } from './domain/identity.js';
+import { allocateSecretBytes, copySecretBytes, isUtf8 } from './domain/secret_bytes.js';
 import type { SecretRef, SecretStore } from './domain/secrets.js';
 import { createGate, type Gate } from './gate.js';
 import { DEFAULT_LIMITS, type Limits } from './limits.js';
@@ -107,8 +107,8 @@ export class SecretsApi {
   /** The value in a Buffer that is the caller's, to be filled with zeros after use. Rejects with a SecretsError. */
   async getSecretBytes<D = never>(name: string, options: GetSecretOptions<D>): Promise<Buffer | D> {
     return this.#get(name, options, (value) => {
-      const copy = Buffer.allocUnsafeSlow(value.length);
-      value.copy(copy);
+      const copy = allocateSecretBytes(value.length);
+      copySecretBytes(value, copy);
       return copy;
     });
   }

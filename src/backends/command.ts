@@ -1,8 +1,11 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
+import { readWiped } from './wiped_pipe.js';
 
 /** How much of a program's stderr is read, to tell its failures apart; the rest is thrown away. */
 const MAX_STDERR_BYTES = 65_536;
@@ -64,21 +67,24 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
     killed = true;
   };
   let stopped: 'aborted' | 'too_large' | undefined;
+  let outputs: Socket[] = [];
   await new Promise<void>((resolve) => {
     const abort = (): void => {
       stopped ??= 'aborted';
       resolve();
     };
     signal.addEventListener('abort', abort, { once: true });
-    child.stdout.on('data', (chunk: Buffer) => {
-      if (stdout.add(chunk) || maxStdoutBytes === 0) return;
-      stopped ??= 'too_large';
-      resolve();
-    });
-    child.stderr.on('data', (chunk: Buffer) => void stderr.add(chunk));
+    outputs = [
+      readWiped(child.stdout, (piece) => {
+        if (stdout.add(piece) || maxStdoutBytes === 0) return;
+        stopped ??= 'too_large';
+        resolve();
+      }),
+      readWiped(child.stderr, (piece) => void stderr.add(piece)),
+    ];
     // A program that ended may have left children behind, who hold its output open.
-    child.once('exit', kill);
-    child.once('close', () => {
+    const exit = once(child, 'exit').then(kill);
+    void Promise.all([exit, ...outputs.map(closed)]).then(() => {
       signal.removeEventListener('abort', abort);
       resolve();
     });
@@ -86,8 +92,7 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
   kill();
   await untilGone(pid);
   // A process that left the group may still hold the pipes: it is not waited for.
-  child.stdout.destroy();
-  child.stderr.destroy();
+  for (const output of outputs) output.destroy();
 
   const { exitCode } = child;
   if (stopped === undefined && exitCode === 0) {
@@ -98,6 +103,10 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
   if (stopped === undefined && exitCode !== null) return { end: 'failed', exitCode, stderr: stderr.bytes() };
   stderr.wipe();
   return { end: stopped ?? 'killed_by_signal' };
+}
+
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once('close', resolve));
 }
 
 function start({ file, args, env, stdin }: Command): ChildProcessByStdio<null, Readable, Readable> | undefined {
@@ -145,7 +154,7 @@ function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
 
 /** Collects bytes up to a limit in one Buffer, and leaves no copy of them behind. */
 class Collector {
-  #buffer = Buffer.alloc(0);
+  #buffer = allocateSecretBytes(0);
   #length = 0;
   readonly #limit: number;
 
@@ -153,15 +162,13 @@ class Collector {
     this.#limit = limit;
   }
 
-  /** Takes what fits, fills the chunk with zeros, and says whether all of it fitted. */
-  add(chunk: Buffer): boolean {
-    const taken = Math.min(chunk.length, this.#limit - this.#length);
+  /** Takes what fits, and says whether all of it fitted. */
+  add(piece: Buffer): boolean {
+    const taken = Math.min(piece.length, this.#limit - this.#length);
     this.#reserve(this.#length + taken);
-    chunk.copy(this.#buffer, this.#length, 0, taken);
+    copySecretBytes(piece.subarray(0, taken), this.#buffer, this.#length);
     this.#length += taken;
-    const fitted = taken === chunk.length;
-    chunk.fill(0);
-    return fitted;
+    return taken === piece.length;
   }
 
   bytes(): Buffer {
@@ -174,8 +181,8 @@ class Collector {
 
   #reserve(size: number): void {
     if (size <= this.#buffer.length) return;
-    const larger = Buffer.alloc(Math.min(Math.max(size, this.#buffer.length * 2, 4096), this.#limit));
-    this.#buffer.copy(larger);
+    const larger = allocateSecretBytes(Math.min(Math.max(size, this.#buffer.length * 2, 4096), this.#limit));
+    copySecretBytes(this.#buffer.subarray(0, this.#length), larger);
     this.#buffer.fill(0);
     this.#buffer = larger;
   }

@@ -1,4 +1,5 @@
 import { isMap, isScalar, parseAllDocuments } from 'yaml';
+import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
 import { type BackendAnswer, failure } from './backend.js';
 
 /** An entry may end with this many line endings beside the one that gopass adds: they do not count as the value's. */
@@ -6,6 +7,7 @@ export const TRAILING_LINE_ENDINGS = 4096;
 
 const LF = 0x0a;
 const CR = 0x0d;
+const YAML_MARK = Buffer.from('---');
 
 /** The length of `bytes` without its trailing line endings (LF and CRLF). */
 export function lengthWithoutLineEndings(bytes: Buffer): number {
@@ -53,12 +55,12 @@ function firstLine(entry: Buffer): Buffer {
 }
 
 function joined(parts: readonly Buffer[]): BackendAnswer {
-  const value = Buffer.alloc(
-    parts.reduce((sum, part) => sum + part.length + 1, 0),
-    LF,
-  );
+  const value = allocateSecretBytes(parts.reduce((sum, part) => sum + part.length + 1, 0)).fill(LF);
   let at = 0;
-  for (const part of parts) at += part.copy(value, at) + 1;
+  for (const part of parts) {
+    copySecretBytes(part, value, at);
+    at += part.length + 1;
+  }
   return { ok: true, value: withoutLineEndings(value) };
 }
 
@@ -103,8 +105,8 @@ function yamlValue(entry: Buffer, key: string): BackendAnswer | undefined {
 /** gopass takes any line that begins with `---` for the beginning; the first line only where it is nothing else. */
 function startOfYaml(entry: Buffer): number | undefined {
   for (const { line, start } of linesOf(entry)) {
-    const text = (start === 0 ? withoutBlanks(line) : line.subarray(0, 3)).toString('latin1');
-    if (text === '---') return start;
+    const head = start === 0 ? withoutBlanks(line) : line.subarray(0, YAML_MARK.length);
+    if (head.equals(YAML_MARK)) return start;
   }
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { allocateSecretBytes, copySecretBytes, isUtf8 } from '../domain/secret_bytes.js';
 import type { Representation } from './accept.js';
 
 /**
@@ -17,8 +17,8 @@ export function represent(name: string, value: Buffer, representation: Represent
 }
 
 function copyOf(value: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(value.length);
-  value.copy(copy);
+  const copy = allocateSecretBytes(value.length);
+  copySecretBytes(value, copy);
   return copy;
 }
 
@@ -31,7 +31,7 @@ function toJson(name: string, value: Buffer): Buffer {
 }
 
 function assemble(head: string, length: number, write: (body: Buffer, at: number) => void, tail: string): Buffer {
-  const body = Buffer.allocUnsafeSlow(head.length + length + tail.length);
+  const body = allocateSecretBytes(head.length + length + tail.length);
   body.write(head, 0, 'latin1');
   write(body, head.length);
   body.write(tail, head.length + length, 'latin1');

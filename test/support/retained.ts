@@ -1,21 +1,21 @@
 import type { Ending } from './temporary.js';
 
 /**
- * Watches every Buffer that bytes are copied from or to, from now on: `retaining(text)` counts those that hold the
- * text still. What a program printed reaches the code under test in Buffers that nobody else can get at.
+ * Watches every Buffer that is made from now on: `retaining(text)` counts those that hold the text still. What a
+ * program printed reaches the code under test in Buffers that nobody else can get at.
  */
 export function watchBuffers(t: Ending): { readonly seen: () => number; readonly retaining: (text: string) => number } {
   const buffers = new Set<Buffer>();
-  type Copy = (this: Buffer, target: Buffer, ...rest: number[]) => number;
-  const prototype = Buffer.prototype as unknown as { copy: Copy };
-  const { copy } = prototype;
-  prototype.copy = function (target, ...rest) {
-    buffers.add(this).add(target);
-    return copy.call(this, target, ...rest);
-  };
-  t.teardown(() => {
-    prototype.copy = copy;
-  });
+  const { from, alloc } = Buffer;
+  const watched =
+    <A extends unknown[]>(make: (...args: A) => Buffer) =>
+    (...args: A): Buffer => {
+      const buffer = make(...args);
+      buffers.add(buffer);
+      return buffer;
+    };
+  Object.assign(Buffer, { from: watched(from as (...args: unknown[]) => Buffer), alloc: watched(alloc) });
+  t.teardown(() => Object.assign(Buffer, { from, alloc }));
   return {
     seen: () => buffers.size,
     retaining: (text) => [...buffers].filter((buffer) => buffer.includes(text)).length,
