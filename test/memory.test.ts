@@ -7,7 +7,7 @@ import t from 'tap';
 import { fakeGopass } from './support/fake_gopass.js';
 import { createGopassStore } from './support/gopass_store.js';
 import { ask } from './support/http_client.js';
-import { type RunningDaemon, startDaemonProcess } from './support/process.js';
+import { startDaemonProcess } from './support/process.js';
 import { scanMemory } from './support/process_memory.js';
 import { openRaw, requestText } from './support/raw_connection.js';
 import { realComponent, realGopass, realGpg, skipWithout } from './support/real_component.js';
@@ -100,7 +100,7 @@ policies:
       answers += got.length;
       const statuses = new Set(got.map(({ status }) => status));
       t.same([...statuses].sort(), [200, 404, 502]);
-      await leave(daemon, round);
+      await leave(daemon.socket, round);
     }
 
     const whileRunning = scanMemory(daemon.child.pid!, NEEDLES);
@@ -109,8 +109,8 @@ policies:
     t.equal(whileRunning.found, 0);
 
     /** One leaves while gopass is printing, the other in the middle of its answer. */
-    async function leave({ socket, audit }: RunningDaemon, round: number): Promise<void> {
-      const cancelled = (): number => audit().filter(({ outcome }) => outcome === 'cancelled').length;
+    async function leave(socket: string, round: number): Promise<void> {
+      const cancelled = (): number => daemon.audit().filter(({ outcome }) => outcome === 'cancelled').length;
       const early = await openRaw(t, socket);
       early.send(requestText('GET /secrets/slow'));
       await slow.noted(round + 1);

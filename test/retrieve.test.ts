@@ -259,3 +259,35 @@ t.test('a caller that leaves in the very turn of the answer leaves no value behi
   await nextTurn();
   t.ok(isWiped(answer.value));
 });
+
+t.test('a secret that is asked for without end takes one place, and the others get their turn', async (t) => {
+  const { backend, retriever, gate } = setup({ backendConcurrency: 1, queue: 2 });
+  const [busy, ...others] = [location('busy'), location('b'), location('c')];
+  const answered: string[] = [];
+  const askBusy = (): void => {
+    void retriever.retrieve(busy).then((lease) => {
+      lease.release();
+      answered.push('busy');
+      if (answered.length < 6) askBusy(); // at once again
+    });
+  };
+  for (let caller = 0; caller < 50; caller += 1) askBusy();
+  for (const other of others) {
+    void retriever.retrieve(other).then((lease) => {
+      lease.release();
+      answered.push(other.ref.name);
+    });
+  }
+  await nextTurn();
+  t.same([gate.running, gate.waiting], [1, 2], 'fifty callers of one secret leave room for two others');
+  for (let call = 0; call < 3; call += 1) {
+    await nextTurn();
+    backend.calls[call]?.answer(value());
+    await nextTurn();
+  }
+  t.same(
+    backend.calls.slice(0, 3).map(({ request }) => request.location),
+    ['r/busy', 'r/b', 'r/c'],
+  );
+  t.ok(answered.includes('b') && answered.includes('c'));
+});

@@ -19,9 +19,16 @@ import { metricsRoute } from './routes/metrics.js';
 import { namesRoute } from './routes/names.js';
 import { openapiRoute } from './routes/openapi.js';
 import { secretRoute, type SecretRouteParts } from './routes/secret.js';
+import { closeWhenUntaken } from './untaken_answer.js';
 
 /** A request that is not complete after this is closed. */
 const REQUEST_TIMEOUT_MS = 30_000;
+
+/** An answer that is not taken within this ends its connection. */
+const ANSWER_TIMEOUT_MS = 30_000;
+
+/** A connection on which nothing is asked for so long after an answer is closed. */
+const IDLE_TIMEOUT_MS = 60_000;
 
 /** What the daemon answers with. A request keeps the one that it began with. */
 export interface Serving {
@@ -82,6 +89,7 @@ function createFastify(exchanges: Exchanges) {
     exposeHeadRoutes: false,
     return503OnClosing: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: IDLE_TIMEOUT_MS,
     http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1_000 },
     // The name's own rule is what refuses a long one.
     routerOptions: { maxParamLength: Number.MAX_SAFE_INTEGER },
@@ -154,6 +162,10 @@ export function buildApp({ serving, configStatus, audit, metrics, log }: AppPart
     if (stopping) return sendProblem(reply, 'shutting_down');
     if (config.health !== true && !(await isWellBehaved(request))) return sendProblem(reply, 'invalid_request');
     return undefined;
+  });
+
+  app.addHook('onSend', async (request, reply) => {
+    closeWhenUntaken(reply.raw, request.over, ANSWER_TIMEOUT_MS);
   });
 
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, 'not_found'));

@@ -425,11 +425,12 @@ t.test('a defect', (t) => {
   t.end();
 });
 
-t.test('what is not complete after 30 s is closed', (t) => {
+t.test('what is not complete after 30 s is closed, and what is idle after 60 s', (t) => {
   const { app } = testApp(t);
   t.match(app.server, {
     requestTimeout: 30_000,
     headersTimeout: 30_000,
+    keepAliveTimeout: 60_000,
     connectionsCheckingInterval: 1_000,
   });
   t.end();

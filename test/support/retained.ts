@@ -6,7 +6,8 @@ import type { Ending } from './temporary.js';
  */
 export function watchBuffers(t: Ending): { readonly seen: () => number; readonly retaining: (text: string) => number } {
   const buffers = new Set<Buffer>();
-  const { from, alloc } = Buffer;
+  const from = Buffer.from.bind(Buffer) as (...args: unknown[]) => Buffer;
+  const alloc = Buffer.alloc.bind(Buffer);
   const watched =
     <A extends unknown[]>(make: (...args: A) => Buffer) =>
     (...args: A): Buffer => {
@@ -14,7 +15,7 @@ export function watchBuffers(t: Ending): { readonly seen: () => number; readonly
       buffers.add(buffer);
       return buffer;
     };
-  Object.assign(Buffer, { from: watched(from as (...args: unknown[]) => Buffer), alloc: watched(alloc) });
+  Object.assign(Buffer, { from: watched(from), alloc: watched(alloc) });
   t.teardown(() => Object.assign(Buffer, { from, alloc }));
   return {
     seen: () => buffers.size,
