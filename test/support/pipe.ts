@@ -12,12 +12,15 @@ export interface Pipe {
   /** Writes into it until it takes no more; gives how much that was. */
   fill(): number;
   closeReader(): void;
+  /** Opens the reading end again. */
+  openReader(): void;
 }
 
 export function openPipe(t: Ending): Pipe {
   const path = join(temporaryFolder(t), 'pipe');
   execFileSync('mkfifo', [path]);
-  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const forReading = (): number => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  let reader = forReading();
   const fd = openSync(path, constants.O_WRONLY);
   const filler = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
   let readerOpen = true;
@@ -49,6 +52,10 @@ export function openPipe(t: Ending): Pipe {
       return total;
     },
     closeReader,
+    openReader() {
+      reader = forReading();
+      readerOpen = true;
+    },
   };
 }
 

@@ -16,6 +16,9 @@ const LOADER = process.execArgv
 /** What to run for `mxm-secretsd`: the program from its sources, as the tests cover it. */
 export const PROGRAM: readonly string[] = nodeProgram(fileURLToPath(new URL('src/main.ts', ROOT)));
 
+/** The same as it is installed: what `npm run build` made of it. */
+export const COMPILED: readonly string[] = [process.execPath, fileURLToPath(new URL('dist/main.js', ROOT))];
+
 /** What to run for a program in TypeScript. */
 export function nodeProgram(file: string, nodeArguments: readonly string[] = []): string[] {
   return [process.execPath, ...LOADER, ...nodeArguments, file];
@@ -31,13 +34,15 @@ export interface Finished {
 export interface RunOptions {
   readonly env?: Record<string, string>;
   readonly cwd?: string;
+  /** What to run; default: PROGRAM. */
+  readonly program?: readonly string[];
   /** A command that runs the program for us: `strace …`, `sh -c … sh`. */
   readonly under?: readonly string[];
   /** Of Node, before the program. */
   readonly nodeArguments?: readonly string[];
-  /** File descriptors in place of a pipe. */
-  readonly stdout?: number;
-  readonly stderr?: number;
+  /** File descriptors in place of a pipe, or nowhere. */
+  readonly stdout?: number | 'ignore';
+  readonly stderr?: number | 'ignore';
 }
 
 /** For `under`: the umask that the program starts with. */
@@ -59,7 +64,7 @@ export async function runProgram(args: readonly string[], options: RunOptions = 
 /** Starts `mxm-secretsd ARGS`. */
 export function startProgram(args: readonly string[], options: RunOptions = {}): ChildProcess {
   const { env, cwd = fileURLToPath(ROOT), under = [], nodeArguments, stdout = 'pipe', stderr = 'pipe' } = options;
-  const program = nodeArguments === undefined ? PROGRAM : nodeProgram(PROGRAM.at(-1)!, nodeArguments);
+  const { program = nodeArguments === undefined ? PROGRAM : nodeProgram(PROGRAM.at(-1)!, nodeArguments) } = options;
   const [file, ...rest] = [...under, ...program, ...args];
   return spawn(file!, rest, { stdio: ['ignore', stdout, stderr], cwd, env: { ...process.env, ...env } });
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** A program that some tests need and that not every machine has. */
@@ -64,4 +64,23 @@ export function realStrace(): RealComponent {
   const file = onPath('strace');
   const traces = file !== undefined && spawnSync(file, ['-o', '/dev/null', 'true']).status === 0;
   return realComponent('strace that may trace', traces ? file : undefined);
+}
+
+/** What makes a command run as root: nothing where we are, `sudo` where it asks for no password. */
+export const AS_ROOT: readonly string[] | undefined =
+  process.getuid?.() === 0
+    ? []
+    : spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0
+      ? ['sudo', '-n']
+      : undefined;
+
+export function realRoot(): RealComponent {
+  return realComponent('root, or sudo without a password', AS_ROOT && '/');
+}
+
+/** The library of Debian's package libfaketime that jumps the clock of a process. */
+export function realFaketime(): RealComponent {
+  const folders = ['x86_64', 'aarch64'].map((machine) => `/usr/lib/${machine}-linux-gnu/faketime`);
+  const file = folders.map((folder) => join(folder, 'libfaketimeMT.so.1')).find((path) => existsSync(path));
+  return realComponent('libfaketime', file);
 }
