@@ -90,7 +90,7 @@ function createFastify(exchanges: Exchanges) {
     return503OnClosing: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: IDLE_TIMEOUT_MS,
-    http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1_000 },
+    http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1_000, requireHostHeader: false },
     // The name's own rule is what refuses a long one.
     routerOptions: { maxParamLength: Number.MAX_SAFE_INTEGER },
     rewriteUrl: ({ url = '' }) => routerTarget(url),
@@ -108,6 +108,11 @@ function createFastify(exchanges: Exchanges) {
 function routerTarget(target: string): string {
   const path = target.replace(/^https?:\/\/[^/?#]+(?=\/)/i, '');
   return (path.startsWith('/') ? path : `//${path}`).replaceAll('%', '%25').replaceAll('#', '%23');
+}
+
+/** As the parser refuses: without a problem, and the connection is closed. */
+function refuseBare(response: ServerResponse, status: number): void {
+  response.writeHead(status, { 'Cache-Control': 'no-store', 'Content-Length': 0, Connection: 'close' }).end();
 }
 
 export type RouteParts = Pick<AppParts, 'configStatus'> & SecretRouteParts;
@@ -143,6 +148,12 @@ export function buildApp({ serving, configStatus, audit, metrics, log }: AppPart
   app.addHook('onRequest', async (request, reply) => {
     request.startedAt = performance.now();
     request.over = exchanges.begin(request.raw, reply.raw);
+    // RFC 9112 §3.2. Node's own refusal leaves out Cache-Control.
+    if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) {
+      reply.hijack();
+      refuseBare(reply.raw, 400);
+      return undefined;
+    }
     let sent = false;
     reply.raw.once('finish', () => {
       sent = true;
@@ -192,7 +203,7 @@ export function buildApp({ serving, configStatus, audit, metrics, log }: AppPart
   app.server.maxHeadersCount = 0;
   // By default Node keeps the connection open, leaves out Cache-Control, and gives CONNECT to nobody.
   app.server.on('checkExpectation', (_request, response) => {
-    response.writeHead(417, { 'Cache-Control': 'no-store', 'Content-Length': 0, Connection: 'close' }).end();
+    refuseBare(response, 417);
   });
   app.server.on('connect', (request) => {
     const { socket } = request;

@@ -533,6 +533,24 @@ t.test('an expectation that the daemon does not know is refused with 417 and the
   );
 });
 
+t.test('a request of HTTP/1.1 without Host is refused bare, and one of HTTP/1.0 is not', async (t) => {
+  const app = testApp(t);
+  const path = await app.listen();
+  for (const target of ['/secrets/api_key', '/nope', '/healthz']) {
+    const raw = await openRaw(t, path);
+    raw.send(`GET ${target} HTTP/1.1\r\n\r\n`);
+    const [answer, ...more] = splitAnswers(await raw.closed());
+    t.same(more, []);
+    t.match(answer, { status: 400, body: '' });
+    t.equal(answer?.headers.get('connection'), 'close');
+    t.equal(answer?.headers.get('cache-control'), 'no-store');
+  }
+  t.same(app.audit, []);
+  const raw = await openRaw(t, path);
+  raw.send('GET /secrets/api_key HTTP/1.0\r\n\r\n');
+  t.match(splitAnswers(await raw.closed()), [{ status: 200 }]);
+});
+
 t.test('a caller that waits for 100 Continue is told the refusal of its body', async (t) => {
   const raw = await openRaw(t, await testApp(t).listen());
   raw.send(requestText('GET /secrets/api_key', { Expect: '100-continue', 'Content-Length': '3' }));
