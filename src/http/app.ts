@@ -202,7 +202,8 @@ export function buildApp({ serving, configStatus, audit, metrics, log }: AppPart
   // Headers beyond the number that Node keeps by default would escape the rules; their block is bounded anyway.
   app.server.maxHeadersCount = 0;
   // By default Node keeps the connection open, leaves out Cache-Control, and gives CONNECT to nobody.
-  app.server.on('checkExpectation', (_request, response) => {
+  app.server.on('checkExpectation', (request, response) => {
+    exchanges.begin(request, response);
     refuseBare(response, 417);
   });
   app.server.on('connect', (request) => {

@@ -79,7 +79,7 @@ export const BACKEND_FAULTS: readonly Fault[] = [
   {
     name: 'gpg-agent killed mid-request',
     asked: `the real gopass; SIGKILL to gpg-agent while gpg runs, ${AGENT_KILLS} times`,
-    skip: skipWithout(realGopass(), realGpg()),
+    skip: () => skipWithout(realGopass(), realGpg()),
     async act(scene) {
       const user = createGopassStore(scene.t);
       user.insert('mxm/good', GOOD_VALUE);
@@ -102,7 +102,7 @@ export const BACKEND_FAULTS: readonly Fault[] = [
   {
     name: 'store removed and restored',
     asked: 'the real gopass; the folder of its store is moved away, and moved back',
-    skip: skipWithout(realGopass(), realGpg()),
+    skip: () => skipWithout(realGopass(), realGpg()),
     async act(scene) {
       const user = createGopassStore(scene.t);
       user.insert('mxm/good', GOOD_VALUE);

@@ -7,7 +7,7 @@ export interface Fault {
   /** What is wrong, and what is asked meanwhile. */
   readonly asked: string;
   /** Why it cannot be shown on this machine. */
-  readonly skip?: string | false;
+  readonly skip?: () => string | false;
   /** Brings it about, and throws when what comes back is not what it has to be. Afterwards all must be well again. */
   readonly act: (scene: Scene) => Promise<void>;
 }

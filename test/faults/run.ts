@@ -17,9 +17,10 @@ let held = 0;
 let skipped = 0;
 
 async function show({ name, asked, act, skip }: Fault): Promise<void> {
-  if (typeof skip === 'string') {
+  const reason = skip?.() ?? false;
+  if (reason !== false) {
     skipped += 1;
-    console.log(`skip  ${name}: ${skip}`);
+    console.log(`skip  ${name}: ${reason}`);
     return;
   }
   const teardowns: (() => unknown)[] = [];

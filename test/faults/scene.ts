@@ -30,11 +30,11 @@ const SERVICES_OF_GPG = ['gpg-agent', 'keyboxd', 'scdaemon', 'dirmngr'];
 export interface Stage extends Pick<DaemonOptions, 'launch'>, RunOptions {
   /** What a gopass of its own does when it is asked for the secret `faulty`. */
   readonly faulty?: string;
-  /** The user whose real gopass holds `good` and `faulty`; without it both are scripts. */
+  /** The user whose real gopass holds `good`, and `faulty` unless a script does; without it both are scripts. */
   readonly user?: GopassStore;
   /** The user that the daemon runs as where it is not ours: gets the folders and programs. */
   readonly owner?: number;
-  /** Further refs, `NAME: {…}`, of the stores `good`, `faulty` and `local`. */
+  /** Further refs, `NAME: {…}`, of the stores `good`, `faulty` and `local` and the policies `open` and `closed`. */
   readonly refs?: readonly string[];
 }
 
@@ -69,7 +69,7 @@ export class Scene {
 
   /** Starts the daemon as it is installed, and asks it once for a good secret. */
   async start({
-    faulty = 'exit 1',
+    faulty,
     user,
     refs = [],
     launch = LONG_TIMEOUT,
@@ -80,12 +80,12 @@ export class Scene {
     this.#home = user?.environment.HOME ?? join(root, 'home');
     mkdirSync(this.#home, { recursive: true });
     const good = user?.gopass ?? fakeGopass(this.t, `echo '${GOOD_VALUE}'`).file;
-    this.#faulty = fakeGopass(this.t, faulty);
+    this.#faulty = fakeGopass(this.t, faulty ?? 'exit 1');
     const configured = writeConfiguration(this.t, {
       secrets: `
 stores:
   good: { backend: gopass, root: mxm, binary: ${good} }
-  faulty: { backend: gopass, root: mxm, binary: ${user?.gopass ?? this.#faulty.file} }
+  faulty: { backend: gopass, root: mxm, binary: ${faulty === undefined && user !== undefined ? user.gopass : this.#faulty.file} }
   local: { backend: env, root: mxm/fault }
 refs:
   good: { store: good, path: good, policy: open }
@@ -94,6 +94,7 @@ refs:
 ${refs.map((ref) => `  ${ref}\n`).join('')}
 policies:
   open: { allowed_principals: [marketdata] }
+  closed: { allowed_principals: [] }
 `,
       launch,
     });

@@ -6,28 +6,34 @@ import { ask } from '../support/http_client.js';
 import { openPipe } from '../support/pipe.js';
 import { descriptorsOf, threadsOf } from '../support/process_table.js';
 import { openRaw, requestText } from '../support/raw_connection.js';
-import { AS_ROOT, onPath, realComponent, realFaketime, realRoot, skipWithout } from '../support/real_component.js';
+import {
+  asRoot,
+  onPath,
+  type RealComponent,
+  realComponent,
+  realFaketime,
+  realRoot,
+  skipWithout,
+} from '../support/real_component.js';
 import { temporaryFolder } from '../support/temporary.js';
 import { until } from '../support/until.js';
 import type { Fault } from './fault.js';
 import { LONG_TIMEOUT, type Scene } from './scene.js';
 
-const prlimit = realComponent('prlimit', onPath('prlimit'));
-const setpriv = realComponent('setpriv', onPath('setpriv'));
+const prlimit = (): RealComponent => realComponent('prlimit', onPath('prlimit'));
+const setpriv = (): RealComponent => realComponent('setpriv', onPath('setpriv'));
 
 /** No limit of processes binds root: a user without processes, and without other rights than to read our files. */
 const UID = 61_234;
-const AS_ANOTHER_USER =
-  process.getuid?.() === 0
-    ? [
-        ...[setpriv.file, `--reuid=${UID}`, `--regid=${UID}`, '--clear-groups'],
-        ...['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'],
-      ]
-    : [];
+function asAnotherUser(): string[] {
+  if (process.getuid?.() !== 0) return [];
+  const rights = ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'];
+  return [setpriv().file, `--reuid=${UID}`, `--regid=${UID}`, '--clear-groups', ...rights];
+}
 
 /** Sets a limit of a process that runs, as the user that it runs as. */
 function limit(pid: number, what: string, under: readonly string[] = []): void {
-  const [file, ...rest] = [...under, prlimit.file, '--pid', String(pid), what];
+  const [file, ...rest] = [...under, prlimit().file, '--pid', String(pid), what];
   execFileSync(file, rest, { stdio: 'pipe' });
 }
 
@@ -35,28 +41,29 @@ export const SYSTEM_FAULTS: readonly Fault[] = [
   {
     name: 'fork failure',
     asked: 'the limit of processes is reached for the daemon, then for gopass itself',
-    skip: skipWithout(prlimit, setpriv),
+    skip: () => skipWithout(prlimit(), setpriv()),
     async act(scene) {
+      const under = asAnotherUser();
       await scene.start({
         faulty: 'sleep 0; sleep 0; echo value',
-        under: AS_ANOTHER_USER,
-        ...(AS_ANOTHER_USER.length > 0 && { owner: UID }),
+        under,
+        ...(under.length > 0 && { owner: UID }),
       });
       await scene.expect('faulty', 'ok');
-      limit(scene.pid, '--nproc=1:', AS_ANOTHER_USER);
+      limit(scene.pid, '--nproc=1:', under);
       await scene.expect('faulty', 'backend_unavailable');
       await scene.expect('faulty', 'backend_unavailable');
       await scene.ask('/healthz');
-      limit(scene.pid, `--nproc=${threadsOf(scene.pid) + 1}:`, AS_ANOTHER_USER);
-      if (AS_ANOTHER_USER.length > 0) await scene.expect('faulty', 'backend_failed');
-      limit(scene.pid, '--nproc=1000:', AS_ANOTHER_USER);
+      limit(scene.pid, `--nproc=${threadsOf(scene.pid) + 1}:`, under);
+      if (under.length > 0) await scene.expect('faulty', 'backend_failed');
+      limit(scene.pid, '--nproc=1000:', under);
       await scene.expect('faulty', 'ok');
     },
   },
   {
     name: 'file descriptors exhausted',
     asked: 'two descriptors are left: asked on a connection that is open, and on new ones',
-    skip: prlimit.skip,
+    skip: () => prlimit().skip,
     async act(scene) {
       await scene.start({ faulty: 'echo value' });
       const [open, other] = [await openRaw(scene.t, scene.daemon.socket), await openRaw(scene.t, scene.daemon.socket)];
@@ -83,7 +90,7 @@ export const SYSTEM_FAULTS: readonly Fault[] = [
   {
     name: 'full disk',
     asked: 'log.audit_file lies on a file system without room; then there is room again',
-    skip: realRoot().skip,
+    skip: () => realRoot().skip,
     async act(scene) {
       const folder = mountSmall(scene);
       const file = join(folder, 'audit.jsonl');
@@ -133,7 +140,7 @@ export const SYSTEM_FAULTS: readonly Fault[] = [
   {
     name: 'clock jumps',
     asked: 'the clock jumps a year ahead and two years back during calls, one of which hangs',
-    skip: realFaketime().skip,
+    skip: () => realFaketime().skip,
     async act(scene) {
       const clock = join(temporaryFolder(scene.t), 'clock');
       writeFileSync(clock, '+0');
@@ -175,13 +182,13 @@ export const SYSTEM_FAULTS: readonly Fault[] = [
 function mountSmall({ t }: Scene): string {
   const folder = join(temporaryFolder(t), 'small');
   mkdirSync(folder);
-  const asRoot = (...command: string[]): void => {
-    const [file, ...rest] = [...AS_ROOT!, ...command];
+  const run = (...command: string[]): void => {
+    const [file, ...rest] = [...(asRoot() ?? []), ...command];
     execFileSync(file!, rest, { stdio: 'pipe' });
   };
   const owner = `uid=${process.getuid?.() ?? 0},gid=${process.getgid?.() ?? 0}`;
-  asRoot('mount', '-t', 'tmpfs', '-o', `size=64k,mode=0700,${owner}`, 'tmpfs', folder);
-  t.teardown(() => asRoot('umount', '--lazy', folder));
+  run('mount', '-t', 'tmpfs', '-o', `size=64k,mode=0700,${owner}`, 'tmpfs', folder);
+  t.teardown(() => run('umount', '--lazy', folder));
   return folder;
 }
 

@@ -6,7 +6,7 @@ export interface Property {
   /** Of all cases. */
   readonly share: number;
   /** What is wrong, and with which case; undefined where the rule held. */
-  check(seed: number, cases: number): Promise<string | undefined>;
+  readonly check: (seed: number, cases: number) => Promise<string | undefined>;
 }
 
 export function property<Case>(name: string, share: number, rule: fc.IRawProperty<Case>): Property {

@@ -19,11 +19,15 @@ const ALLOWED_MARK = 'readable-value';
 const ROUTES = ['/secrets', '/identity', '/healthz', '/readyz'];
 const NAMES = [...Object.keys(ALLOWED), ...Object.keys(DENIED), 'absent_key', '__proto__', 'toString'];
 
+function characters(text: string): fc.Arbitrary<string> {
+  return fc.constantFrom(...Array.from(text));
+}
+
 /** Each byte that the parser lets stand in a target, as text. */
 const targetCharacter = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code));
 const anyText = fc.string({ unit: targetCharacter, maxLength: 40 });
 const nearIdentifier = fc.string({
-  unit: fc.constantFrom(...'abz_09AZ-.%/?#;:~ \u00e4'.replace(/[ \u00e4]/g, '')),
+  unit: characters('abz_09AZ-.%/?#;:~'),
   maxLength: 200,
 });
 
@@ -147,11 +151,11 @@ const headerName = fc.oneof(
     'X-Forwarded-For',
   ),
   fc.constantFrom('X-Request-Id', 'Range', 'If-None-Match', 'Origin', 'Host2', '__proto__', 'constructor', 'X-Role'),
-  fc.string({ unit: fc.constantFrom(...'aZ09-_!~.'), minLength: 1, maxLength: 20 }).map((text) => `x${text}`),
+  fc.string({ unit: characters('aZ09-_!~.'), minLength: 1, maxLength: 20 }).map((text) => `x${text}`),
 );
 const headerValue = fc.oneof(
   fc.constantFrom('*/*', 'text/plain', 'application/json;q=0', 'image/png', 'text/*;q=0.5, */*;q=0', 'marketdata', ''),
-  fc.string({ unit: fc.constantFrom(...'atexplinjso/*;q=01., "\\\t'), maxLength: 60 }),
+  fc.string({ unit: characters('atexplinjso/*;q=01., "\\\t'), maxLength: 60 }),
   // No control character: they are for the raw bytes.
   fc.string({
     unit: fc

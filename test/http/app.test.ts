@@ -533,6 +533,16 @@ t.test('an expectation that the daemon does not know is refused with 417 and the
   );
 });
 
+t.test('a CONNECT behind a refusal that closes the connection does no harm', async (t) => {
+  const path = await testApp(t).listen();
+  for (const refused of [requestText('GET /', { Expect: 'a miracle' }), 'GET / HTTP/1.1\r\n\r\n']) {
+    const raw = await openRaw(t, path);
+    raw.send(refused + requestText('CONNECT /secrets'));
+    t.equal(splitAnswers(await raw.closed()).length, 1);
+  }
+  t.equal((await ask(path, '/healthz')).status, 200);
+});
+
 t.test('a request of HTTP/1.1 without Host is refused bare, and one of HTTP/1.0 is not', async (t) => {
   const app = testApp(t);
   const path = await app.listen();

@@ -67,15 +67,13 @@ export function realStrace(): RealComponent {
 }
 
 /** What makes a command run as root: nothing where we are, `sudo` where it asks for no password. */
-export const AS_ROOT: readonly string[] | undefined =
-  process.getuid?.() === 0
-    ? []
-    : spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0
-      ? ['sudo', '-n']
-      : undefined;
+export function asRoot(): readonly string[] | undefined {
+  if (process.getuid?.() === 0) return [];
+  return spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0 ? ['sudo', '-n'] : undefined;
+}
 
 export function realRoot(): RealComponent {
-  return realComponent('root, or sudo without a password', AS_ROOT && '/');
+  return realComponent('root, or sudo without a password', asRoot() && '/');
 }
 
 /** The library of Debian's package libfaketime that jumps the clock of a process. */
