@@ -27,6 +27,7 @@ import { DEFAULT_LIMITS } from '../src/limits.js';
 import { createAudit } from '../src/log/audit.js';
 import { createLogger } from '../src/log/logger.js';
 import { createMetrics } from '../src/metrics.js';
+import { SUITE } from './faults/suite.js';
 import { type Document, fenceOf, parseMarkdown, readDocument, ROOT, tableOf } from './support/markdown.js';
 import { temporaryFolder, writeFile } from './support/temporary.js';
 
@@ -362,10 +363,22 @@ t.test('CONTRIBUTING names only files and identifiers that are there', (t) => {
   for (const [, named = ''] of prose.join('\n').matchAll(/`([^`\n]+)`/g)) {
     if (/^(?:src|test|config)\/[\w./]+$/.test(named) && !named.includes('NAME')) {
       t.ok(existsSync(join(ROOT, named)), `${named} is there`);
-    } else if (/^(?:[A-Z]+_[A-Z_]+|[A-Z][a-z]+[A-Z]\w+)$/.test(named) && !named.startsWith('MXM_TEST_')) {
+    } else if (/^(?:[A-Z]+_[A-Z_]+|[A-Z][a-z]+[A-Z]\w+)$/.test(named) && !/^MXM_(?:TEST|FUZZ)_/.test(named)) {
       t.ok(new RegExp(`\\b${named}\\b`).test(sources), `${named} is in the source`);
     }
   }
+  t.end();
+});
+
+t.test('docs/reliability.md has a row for each fault of the suite, and all of them held', (t) => {
+  const page = readDocument('docs/reliability.md');
+  const rows = tableOf(page, 'Faults', 'fault');
+  t.same(sorted(rows.map(([name]) => String(name))), sorted(SUITE.map(({ name }) => name)), 'npm run docs:reliability');
+  const asked = new Map(SUITE.map((fault) => [fault.name, fault.asked]));
+  for (const [name = '', what, , next, processes, descriptors] of rows) {
+    t.same([what, next, processes, descriptors], [asked.get(name), '200', '0', '0'], name);
+  }
+  t.equal(tableOf(page, 'Memory', 'answers')[0]?.at(-1), '0', 'canaries found');
   t.end();
 });
 
