@@ -16,7 +16,7 @@ export const DENIED = {
 const DENIED_MARK = 'forbidden-value';
 const ALLOWED_MARK = 'readable-value';
 
-const ROUTES = ['/secrets', '/identity', '/healthz', '/readyz'];
+const ROUTES = ['/secrets', '/identity', '/healthz', '/readyz', '/metrics', '/openapi.json'];
 const NAMES = [...Object.keys(ALLOWED), ...Object.keys(DENIED), 'absent_key', '__proto__', 'toString'];
 
 function characters(text: string): fc.Arbitrary<string> {

@@ -40,6 +40,7 @@ const QUESTIONS: readonly Question[] = [
   { weight: 3, path: '/nowhere', codes: ['not_found'] },
   { weight: 3, path: '/healthz', codes: ['ok'] },
   { weight: 2, path: '/readyz', codes: ['ok', 'without a code'] },
+  { weight: 2, path: '/metrics', codes: ['ok'] },
   ...MISCHIEVOUS.map((name) => ({
     weight: 1,
     path: `/secrets/${name}`,
