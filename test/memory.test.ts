@@ -85,7 +85,7 @@ ${Object.entries(fields)
 policies:
   open: { allowed_principals: [marketdata] }
 `,
-      launch: 'limits: { backend_concurrency: 4, max_value_bytes: 400000 }\n',
+      launch: 'limits: { backend_concurrency: 4, backend_timeout_ms: 60000, max_value_bytes: 400000 }\n',
       env: store.environment,
     });
 
