@@ -85,7 +85,7 @@ export const DAEMON_FAULTS: readonly Fault[] = [
         assert.equal((await ask(socket, '/healthz')).status, 200);
         scene.came('one serves');
         await all({ leave: true });
-        if (round === 0) for (const { pid } of racers) scene.watch(pid!);
+        if (round === 0) await Promise.all(racers.map(({ pid }) => scene.watch(pid!)));
       }
       for (let round = 0; round < RACES_OF_PROCESSES; round += 1) await raceOfProcesses(scene, launchFile, socket);
       await scene.startAgain();

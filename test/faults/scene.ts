@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { chownSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type FakeProgram, fakeGopass } from '../support/fake_gopass.js';
 import type { GopassStore } from '../support/gopass_store.js';
 import { type Answer, ask, type Question } from '../support/http_client.js';
@@ -23,6 +24,8 @@ export const LOCAL_VALUE = 'what the environment holds';
 /** Sections of the launch file: for a backend that is to come to its bound, and for one that is not. */
 export const SHORT_TIMEOUT = 'limits: { backend_concurrency: 4, backend_timeout_ms: 1000 }\n';
 export const LONG_TIMEOUT = 'limits: { backend_concurrency: 4, backend_timeout_ms: 20000 }\n';
+
+const READINGS = 15;
 
 /** gpg starts them for its user, and they stay. */
 const SERVICES_OF_GPG = ['gpg-agent', 'keyboxd', 'scdaemon', 'dirmngr'];
@@ -116,13 +119,19 @@ policies:
   async startAgain({ folder, launchFile, socket }: Configured = this.daemon): Promise<RunningDaemon> {
     this.#daemon = await serveProcess(this.t, { folder, launchFile, socket }, this.#options);
     await this.goodRequest();
-    this.watch(this.pid);
+    await this.watch(this.pid);
     return this.#daemon;
   }
 
-  /** From now on this process may not have more descriptors in the end. */
-  watch(pid: number): void {
-    this.#descriptors.set(pid, descriptorsOf(pid));
+  /** From now on this process may not have more descriptors in the end than now that it is at rest. */
+  async watch(pid: number): Promise<void> {
+    let fewest = Infinity;
+    // A connection or a child that has just ended may still count: so many readings see none of them.
+    for (let reading = 0; reading < READINGS; reading += 1) {
+      fewest = Math.min(fewest, descriptorsOf(pid));
+      await sleep(20);
+    }
+    this.#descriptors.set(pid, fewest);
   }
 
   /** Asks, and counts what comes back; what cannot be asked counts as refused. */
