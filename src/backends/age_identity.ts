@@ -7,6 +7,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import type { Identity, Stanza } from 'age-encryption';
+import { allocateSecretBytes } from '../domain/secret_bytes.js';
 
 const HRP = Buffer.from('AGE-SECRET-KEY-');
 const SEPARATOR = Buffer.from('1');
@@ -84,7 +85,7 @@ export function decodeIdentity(text: Buffer): Buffer | undefined {
   feed(0);
   for (const byte of lower) feed(byte & 31);
 
-  const key = Buffer.alloc(KEY_BYTES);
+  const key = allocateSecretBytes(KEY_BYTES);
   let isWhole = true;
   let [bits, count, at] = [0, 0, 0];
   for (const [index, byte] of text.subarray(head).entries()) {

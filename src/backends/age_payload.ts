@@ -1,4 +1,5 @@
 import { createDecipheriv, hkdfSync } from 'node:crypto';
+import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
 
 const CHUNK_BYTES = 65_536;
 const TAG_BYTES = 16;
@@ -29,7 +30,7 @@ export async function decryptPayload(
 
   const nonce = payload.subarray(0, NONCE_BYTES);
   const key = Buffer.from(hkdfSync('sha256', fileKey, nonce, 'payload', KEY_BYTES));
-  const plaintext = Buffer.allocUnsafeSlow(length);
+  const plaintext = allocateSecretBytes(length);
   let isWhole = false;
   try {
     for (let index = 0; index < chunks; index += 1) {
@@ -37,7 +38,7 @@ export async function decryptPayload(
       const at = index * (CHUNK_BYTES + TAG_BYTES);
       const chunk = open(key, index, index === chunks - 1, sealed.subarray(at, at + CHUNK_BYTES + TAG_BYTES));
       if (chunk === undefined) return undefined;
-      chunk.copy(plaintext, index * CHUNK_BYTES);
+      copySecretBytes(chunk, plaintext, index * CHUNK_BYTES);
       chunk.fill(0);
     }
     isWhole = true;

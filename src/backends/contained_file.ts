@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, readlink } from 'node:fs/promises';
+import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
 import { type BackendFailure, failure, type ProbeAnswer } from './backend.js';
 
 /**
@@ -61,7 +62,7 @@ export async function readBounded(
   maxBytes: number,
   signal: AbortSignal,
 ): Promise<Buffer | BackendFailure> {
-  let buffer = Buffer.alloc(0);
+  let buffer = allocateSecretBytes(0);
   let length = 0;
   const refuse = (refusal: BackendFailure): BackendFailure => {
     buffer.fill(0);
@@ -71,7 +72,7 @@ export async function readBounded(
     const { size } = await file.stat();
     if (size > maxBytes) return failure('backend_failed', 'value_too_large');
     // One more than the file has, to see its end; it may grow until then.
-    buffer = Buffer.allocUnsafeSlow(size + 1);
+    buffer = allocateSecretBytes(size + 1);
     for (;;) {
       if (signal.aborted) return refuse(TIMED_OUT);
       const { bytesRead } = await file.read(buffer, length, Math.min(buffer.length - length, READ_AT_ONCE), null);
@@ -79,8 +80,8 @@ export async function readBounded(
       length += bytesRead;
       if (length > maxBytes) return refuse(failure('backend_failed', 'value_too_large'));
       if (length < buffer.length) continue;
-      const larger = Buffer.allocUnsafeSlow(Math.min(buffer.length * 2, maxBytes + 1));
-      buffer.copy(larger);
+      const larger = allocateSecretBytes(Math.min(buffer.length * 2, maxBytes + 1));
+      copySecretBytes(buffer, larger);
       buffer.fill(0);
       buffer = larger;
     }

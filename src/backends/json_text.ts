@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { allocateSecretBytes, isUtf8 } from '../domain/secret_bytes.js';
 
 /** What stands at a place of a JSON document. */
 export type JsonPlace =
@@ -141,7 +141,7 @@ function hexDigit(byte = 0): number | undefined {
 
 /** The text of a well-formed string, whose escapes are never shorter than what they mean. */
 function unescaped(json: Buffer, { start, end }: Range): Buffer {
-  const text = Buffer.allocUnsafeSlow(end - start);
+  const text = allocateSecretBytes(end - start);
   let length = 0;
   for (let at = start; at < end;) {
     const byte = json[at] as number;

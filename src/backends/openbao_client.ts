@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
+import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
 import { type BackendFailure, failure } from './backend.js';
 import { readNamedFile } from './named_file.js';
 import type { ServerAddress } from './openbao_address.js';
@@ -194,9 +195,12 @@ async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): Promise<
       length += piece.length;
       if (length > maxBytes) return undefined;
     }
-    const whole = Buffer.allocUnsafeSlow(length);
+    const whole = allocateSecretBytes(length);
     let at = 0;
-    for (const piece of pieces) at += piece.copy(whole, at);
+    for (const piece of pieces) {
+      copySecretBytes(piece, whole, at);
+      at += piece.length;
+    }
     return whole;
   } finally {
     for (const piece of pieces) piece.fill(0);
