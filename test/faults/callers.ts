@@ -141,14 +141,14 @@ export const CALLER_FAULTS: readonly Fault[] = [
   },
   {
     name: '10,000 connections',
-    asked: `limits.connections is ${CROWD}: ${CROWD} connections ask and stay; then one more`,
+    asked: `limits.connections is ${CROWD}: ${CROWD} connections ask and stay; then one more, which asks for health too`,
     skip: crowdSkip,
     act: (scene) =>
       crowd(scene, `limits: { connections: ${CROWD}, backend_concurrency: 4 }\n`, { ok: CROWD, overloaded: 0 }),
   },
   {
     name: '10,000 connections above the limit',
-    asked: `limits.connections is 512: ${CROWD} connections ask and stay; then one more asks for health`,
+    asked: `limits.connections is 512: ${CROWD} connections ask and stay`,
     skip: crowdSkip,
     act: (scene) => crowd(scene, LONG_TIMEOUT, { ok: 512, overloaded: 512 }),
   },
