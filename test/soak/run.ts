@@ -45,6 +45,7 @@ const { folder, pid } = {
     ],
     launch: `limits: { backend_concurrency: 4, queue: 8, backend_timeout_ms: 700 }\nlog: { audit_file: audit.jsonl }\n`,
     stdout: 'ignore',
+    detached: true,
   })),
   pid: scene.pid,
 };

@@ -38,6 +38,8 @@ export interface RunOptions {
   readonly program?: readonly string[];
   /** A command that runs the program for us: `strace …`, `sh -c … sh`. */
   readonly under?: readonly string[];
+  /** In a process group of its own: Ctrl-C on a terminal is not for it. */
+  readonly detached?: boolean;
   /** Of Node, before the program. */
   readonly nodeArguments?: readonly string[];
   /** File descriptors in place of a pipe, or nowhere. */
@@ -63,10 +65,18 @@ export async function runProgram(args: readonly string[], options: RunOptions = 
 
 /** Starts `mxm-secretsd ARGS`. */
 export function startProgram(args: readonly string[], options: RunOptions = {}): ChildProcess {
-  const { env, cwd = fileURLToPath(ROOT), under = [], nodeArguments, stdout = 'pipe', stderr = 'pipe' } = options;
+  const {
+    env,
+    cwd = fileURLToPath(ROOT),
+    under = [],
+    nodeArguments,
+    stdout = 'pipe',
+    stderr = 'pipe',
+    detached = false,
+  } = options;
   const { program = nodeArguments === undefined ? PROGRAM : nodeProgram(PROGRAM.at(-1)!, nodeArguments) } = options;
   const [file, ...rest] = [...under, ...program, ...args];
-  return spawn(file!, rest, { stdio: ['ignore', stdout, stderr], cwd, env: { ...process.env, ...env } });
+  return spawn(file!, rest, { stdio: ['ignore', stdout, stderr], cwd, detached, env: { ...process.env, ...env } });
 }
 
 export interface RunningDaemon extends Configured {
