@@ -100,11 +100,12 @@ const REASONS = {
   entry_missing: 'the store has no such entry: compare "root" and "path" with the store',
   field_missing: 'the entry has no such field: compare "field" with the keys of the entry',
   field_not_text: 'the field is no text but a number, a list, a mapping or an alias: name another',
-  identity_locked: '"identity_file" is itself encrypted: decrypt it, and hand it over as a systemd credential',
+  identity_locked:
+    'the file that "identity_file" names is itself encrypted: decrypt it, and hand it over as a systemd credential',
   identity_mismatch: 'no identity of "identity_file" can decrypt the entry: encrypt it to the recipient of one',
   identity_missing: 'the file that "identity_file" names is not there, or the daemon user may not read it',
   identity_unusable:
-    '"identity_file" holds something else than native age identities (AGE-SECRET-KEY-1…), as keys of ssh: see age-keygen',
+    'the file that "identity_file" names holds no native age identities (AGE-SECRET-KEY-1…) or more than these, as keys of ssh: see age-keygen',
   key_locked:
     'the key needs a passphrase that nobody can type: unlock it for the daemon user, or use a key without one',
   key_missing:

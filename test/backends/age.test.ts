@@ -273,6 +273,22 @@ t.test('an aborted call ends as a timeout, at each of its steps', async (t) => {
   );
 });
 
+t.test('an entry that is being decrypted is given up between two of its chunks', async (t) => {
+  const store = await createAgeStore(t);
+  await store.insert('entry', Buffer.alloc(200_000, 'x'));
+  const controller = new AbortController();
+  const { signal } = controller;
+  let chunks = 0;
+  signal.throwIfAborted = () => {
+    chunks += 1;
+    if (chunks < 2) return;
+    controller.abort();
+    throw controller.signal.reason;
+  };
+  t.equal(await fetch(store, 'entry', { signal }), 'backend_timeout/timeout');
+  t.equal(chunks, 2);
+});
+
 t.test('who asks no store of age does not load the package', (t) => {
   const hooks = `export function resolve(name, context, next) {
     if (name === 'age-encryption') process._rawDebug('loaded'); return next(name, context); }`;

@@ -8,7 +8,7 @@ import { run } from '../../src/cli/run.js';
 import type { ErrorCode } from '../../src/domain/errors.js';
 import { memoryIo } from '../support/io.js';
 import { type Finished, PROGRAM, runProgram, startProgram } from '../support/process.js';
-import { realComponent } from '../support/real_component.js';
+import { onPath, realComponent } from '../support/real_component.js';
 import { problemListener, respond, scriptedServer } from '../support/scripted_server.js';
 import { type Ending, temporaryFolder, writeFile } from '../support/temporary.js';
 import { onTerminal, realScript, type Terminal } from '../support/terminal.js';
@@ -21,6 +21,7 @@ const BYTES = Buffer.from('\xff\0\n', 'latin1');
 const isTmpfs = existsSync('/dev/shm') && statfsSync('/dev/shm').type === TMPFS;
 const memory = realComponent('a tmpfs at /dev/shm', isTmpfs ? '/dev/shm' : undefined);
 const terminal = realScript();
+const python = realComponent('python3', onPath('python3'));
 
 const VALUES: Readonly<Record<string, Buffer>> = {
   api_key: Buffer.from(CANARY),
@@ -260,10 +261,29 @@ fs.statfsSync = () => ({ type: 0xef53 }); syncBuiltinESMExports();\n`,
   });
 });
 
+/** As a shell with job control runs a command: the kernel stops no group whose session knows nobody outside of it. */
+const AS_A_JOB = [
+  python.file,
+  '-c',
+  `import os, sys
+os.setsid()
+pid = os.fork()
+if pid == 0:
+    os.setpgid(0, 0)
+    os.execvp(sys.argv[1], sys.argv[1:])
+os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`,
+];
+
 /** Runs a command under exec that sleeps until a signal ends it. */
-async function sleeper(t: Ending, bindings: readonly string[], env: Record<string, string>) {
+async function sleeper(
+  t: Ending,
+  bindings: readonly string[],
+  env: Record<string, string>,
+  under: readonly string[] = [],
+) {
   const child = startProgram(['exec', ...bindings, '--', 'sh', '-c', 'echo $$; exec sleep 1000'], {
     env: { MXM_SECRETSD_SOCKET: await daemon(t), ...env },
+    under,
   });
   const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
   const [line] = (await once(child.stdout!, 'data')) as [Buffer];
@@ -310,15 +330,16 @@ t.test('signals without a terminal are passed on, once each', async (t) => {
   t.equal(told.replace(/^ready.*\n/, ''), signals.map((name) => `${name}\n`).join(''));
 });
 
-t.test('SIGTSTP stops the command and exec, and SIGCONT lets both go on', async (t) => {
-  const { child, started } = await sleeper(t, ['A=api_key'], {});
-  const stateOf = (pid: number): string =>
-    /^State:\t(\w)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? '';
-  process.kill(child.pid!, 'SIGTSTP');
-  await until(() => stateOf(started.pid) === 'T' && stateOf(child.pid!) === 'T');
-  process.kill(child.pid!, 'SIGCONT');
-  await until(() => stateOf(started.pid) === 'S' && stateOf(child.pid!) !== 'T');
-  child.kill('SIGTERM');
+t.test('SIGTSTP stops the command and exec, and SIGCONT lets both go on', { skip: python.skip }, async (t) => {
+  const { started } = await sleeper(t, ['A=api_key'], {}, AS_A_JOB);
+  const statusOf = (pid: number, key: string): string =>
+    new RegExp(`^${key}:\\t(\\w+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? '';
+  const exec = Number(statusOf(started.pid, 'PPid'));
+  process.kill(exec, 'SIGTSTP');
+  await until(() => statusOf(started.pid, 'State') === 'T' && statusOf(exec, 'State') === 'T');
+  process.kill(exec, 'SIGCONT');
+  await until(() => statusOf(started.pid, 'State') === 'S' && statusOf(exec, 'State') !== 'T');
+  process.kill(exec, 'SIGTERM');
   t.same(await started.ended, [143, null]);
 });
 
