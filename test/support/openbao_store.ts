@@ -21,7 +21,10 @@ export interface StoreQuestion {
 export async function fetchFrom(store: Backend, location: string, question: StoreQuestion = {}): Promise<string> {
   const { field, maxBytes = 1_048_576, signal = AbortSignal.timeout(PATIENCE_MS) } = question;
   const answer = await store.fetch({ location, ...(field !== undefined && { field }), maxBytes, signal });
-  return answer.ok ? answer.value.toString() : `${answer.code}/${answer.reason}`;
+  if (!answer.ok) return `${answer.code}/${answer.reason}`;
+  const text = answer.value.toString();
+  answer.value.fill(0);
+  return text;
 }
 
 export async function probeOf(store: Backend, signal = AbortSignal.timeout(PATIENCE_MS)): Promise<string> {
