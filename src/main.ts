@@ -4,6 +4,7 @@ import { isatty } from 'node:tty';
 import { EXIT } from './cli/exit_status.js';
 import { type Io, type Output, OutputError } from './cli/io.js';
 import { run } from './cli/run.js';
+import { hardenProcess } from './os/hardening.js';
 
 /** A message may hold anything, so that of a defect only its kind and its place are told. */
 function reportDefect(error: unknown): never {
@@ -43,6 +44,7 @@ const io: Io = {
   environment: process.env,
   stdout: output(1, () => process.stdout),
   stderr: { ...stderr, write: (bytes) => stderr.write(bytes).catch(() => undefined) },
+  harden: () => hardenProcess(),
   onSignal: (signal, handle) => void process.on(signal, handle),
 };
 

@@ -1,4 +1,5 @@
 import { ConfigError } from '../config/problems.js';
+import { InheritedSocketError } from '../os/inherited_socket.js';
 import { SocketError } from '../os/socket_file.js';
 import { VERSION } from '../version.js';
 import { parseCommandLine, UsageError } from './arguments.js';
@@ -27,6 +28,10 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     }
     if (error instanceof ConfigError) {
       await io.stderr.write(`${error.message}\n`);
+      return EXIT.config;
+    }
+    if (error instanceof InheritedSocketError) {
+      await io.stderr.write(`mxm-secretsd: ${error.message}\n`);
       return EXIT.config;
     }
     if (error instanceof SocketError) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { readConfigFile } from './config_file.js';
 import { displayPath } from './display_path.js';
-import { checkLaunch, type LaunchConfig, type SecretsPlace } from './launch_config.js';
+import { checkLaunch, type LaunchConfig, type LaunchSurroundings, type SecretsPlace } from './launch_config.js';
 import { escapePointer, isMapping } from './pointer.js';
 import { ConfigError, type ConfigProblem, didYouMean } from './problems.js';
 import type { Report } from './schema.js';
@@ -22,7 +22,7 @@ export interface Configuration extends LaunchConfig {
  * Reads the launch file and the secrets file that it names. Throws a ConfigError with every problem of both: what is
  * right is used as a whole or not at all.
  */
-export function loadConfiguration(launchFile: string): Configuration {
+export function loadConfiguration(launchFile: string, surroundings?: LaunchSurroundings): Configuration {
   const problems: ConfigProblem[] = [];
   const hash = createHash('sha256');
 
@@ -65,7 +65,7 @@ export function loadConfiguration(launchFile: string): Configuration {
   }
 
   const launchYaml = readYaml(launchFile, displayPath);
-  const launch = launchYaml && checkLaunch(launchYaml.data, dirname(launchFile), launchYaml.report);
+  const launch = launchYaml && checkLaunch(launchYaml.data, dirname(launchFile), launchYaml.report, surroundings);
   const registries = launch?.secrets && readSecrets(launch.secrets);
   if (launch?.config === undefined || registries === undefined || problems.length > 0) {
     throw new ConfigError(inReadingOrder(problems));

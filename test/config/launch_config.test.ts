@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { checkLaunch, type CheckedLaunch } from '../../src/config/launch_config.js';
 import { IDENTIFIER_RULE } from '../../src/config/schema.js';
-import { MAX_GID } from '../../src/os/groups.js';
+import { MAX_ID } from '../../src/os/accounts.js';
 import { DEFAULT_LIMITS } from '../../src/limits.js';
 import { collector } from '../support/config_files.js';
 
@@ -92,13 +92,11 @@ t.test('what is required is told with what it is', (t) => {
   t.same(problemsOf({}), [
     '/identity: is missing: the runtime identity of this daemon',
     '/secrets: is missing: the secrets file; relative to this file',
-    '/socket: is missing: the Unix socket',
   ]);
   t.same(problemsOf({ ...GOOD, identity: {}, socket: {} }), [
     '/identity/machine: is missing: the machine this runs on',
     '/identity/environment: is missing: the environment this runs in: dev, prod, …',
     '/identity/role: is missing: the principal that policies name',
-    '/socket/path: is missing: where to listen; relative to this file',
   ]);
   t.end();
 });
@@ -178,8 +176,8 @@ t.test('a group is the name of one, or a gid as number or text', (t) => {
   t.same(problemsOf(withSocket({ group: 'no such group' })), [
     '/socket/group: is no group in /etc/group; groups from elsewhere are named by their gid',
   ]);
-  t.match(problemsOf(withSocket({ group: String(MAX_GID + 1) })), [/^\/socket\/group: is no group/]);
-  for (const group of [-1, 1.5, MAX_GID + 1, '', ' x', true, []]) {
+  t.match(problemsOf(withSocket({ group: String(MAX_ID + 1) })), [/^\/socket\/group: is no group/]);
+  for (const group of [-1, 1.5, MAX_ID + 1, '', ' x', true, []]) {
     t.same(problemsOf(withSocket({ group })), ['/socket/group: must be the name of a group or a gid'], String(group));
   }
   t.same(problemsOf(withSocket({ group: null })), ['/socket/group: is empty: it must be the name of a group or a gid']);
@@ -232,7 +230,7 @@ t.test('every error is told at once, also those beyond the shape', (t) => {
       debug: true,
     }),
     [
-      '/debug: is an unknown key; known here: identity, secrets, secrets_section, socket, limits, log',
+      '/debug: is an unknown key; known here: identity, secrets, secrets_section, socket, limits, log, idle_exit_s',
       '/identity/role: is missing: the principal that policies name',
       '/identity/machine: must be a string, not a bare number: put it in quotes',
       '/secrets: must not be empty, have white space around it or hold a control character',

@@ -44,6 +44,7 @@ export function memoryIo({ environment = {}, isTTY = false, fd = -1, broken }: M
         return Promise.resolve();
       },
     },
+    harden: () => [],
     onSignal: (signal, handle) => void signals.on(signal, handle),
     bytes: () => Buffer.concat(stdout),
     text: () => Buffer.concat(stdout).toString('utf8'),
