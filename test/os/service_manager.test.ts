@@ -1,34 +1,10 @@
-import { once } from 'node:events';
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import t from 'tap';
 import { findServiceManager } from '../../src/os/service_manager.js';
+import { listenForNotices } from '../support/notices.js';
 import { realPython } from '../support/python_peer.js';
-import { type Ending, temporaryFolder } from '../support/temporary.js';
+import { temporaryFolder } from '../support/temporary.js';
 import { until } from '../support/until.js';
-
-/** What arrives at a datagram socket, which Node does not have: a message an item. */
-async function listenForNotices(t: Ending, name: string): Promise<string[]> {
-  const script = `
-import json, socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1].replace("@", "\\0", 1))
-print("ready", flush=True)
-while True: print(json.dumps(s.recv(65536).decode()), flush=True)
-`;
-  const child = spawn(realPython().file, ['-c', script, name], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const closed = once(child, 'close');
-  t.teardown(async () => {
-    child.kill('SIGKILL');
-    await closed;
-  });
-  const lines = createInterface({ input: child.stdout });
-  await once(lines, 'line');
-  const messages: string[] = [];
-  lines.on('line', (line) => messages.push(JSON.parse(line) as string));
-  return messages;
-}
 
 for (const kind of ['a path', 'an abstract name']) {
   t.test(`notices go to ${kind}`, { skip: realPython().skip }, async (t) => {

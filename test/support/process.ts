@@ -38,6 +38,8 @@ export interface RunOptions {
   /** File descriptors in place of a pipe. */
   readonly stdout?: number;
   readonly stderr?: number;
+  /** From the third file descriptor on. */
+  readonly inherited?: readonly number[];
 }
 
 /** For `under`: the umask that the program starts with. */
@@ -59,9 +61,10 @@ export async function runProgram(args: readonly string[], options: RunOptions = 
 /** Starts `mxm-secretsd ARGS`. */
 export function startProgram(args: readonly string[], options: RunOptions = {}): ChildProcess {
   const { env, cwd = fileURLToPath(ROOT), under = [], nodeArguments, stdout = 'pipe', stderr = 'pipe' } = options;
+  const { inherited = [] } = options;
   const program = nodeArguments === undefined ? PROGRAM : nodeProgram(PROGRAM.at(-1)!, nodeArguments);
   const [file, ...rest] = [...under, ...program, ...args];
-  return spawn(file!, rest, { stdio: ['ignore', stdout, stderr], cwd, env: { ...process.env, ...env } });
+  return spawn(file!, rest, { stdio: ['ignore', stdout, stderr, ...inherited], cwd, env: { ...process.env, ...env } });
 }
 
 export interface RunningDaemon extends Configured {
