@@ -32,9 +32,12 @@ peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 if options.get("name"):
     peer.bind(options["name"].replace("@", "\\0", 1))
 peer.connect(path)
-peer.sendall(options.get("sends", "").encode("latin1"))
-if options.get("shutDown"):
-    peer.shutdown(socket.SHUT_WR)
+try:
+    peer.sendall(options.get("sends", "").encode("latin1"))
+    if options.get("shutDown"):
+        peer.shutdown(socket.SHUT_WR)
+except OSError:
+    pass # closed already
 print("connected", flush=True)
 sys.stdin.readline()
 received = b""
