@@ -53,7 +53,7 @@ t.test('who comes at the last moment is not left', async (t) => {
 });
 
 t.test('without a limit there is none, until a look finds one', async (t) => {
-  let limit: number | undefined;
+  let limit: number | undefined = undefined;
   let told = false;
   const since = performance.now() - 1_000;
   const idleness = watchIdleness({ limitMs: () => limit, quietSince: () => since, onIdle: () => (told = true) });

@@ -54,8 +54,10 @@ function filesOfMachine(t: Ending): string {
   cpSync(ROOT, clone, { recursive: true, filter: (source) => !NOT_SOURCES.has(basename(source)) });
   symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'));
   const installed = join(folder, 'installed');
-  const { NODE_OPTIONS: _, ...env } = process.env;
-  execFileSync(join(clone, 'systemd/install'), [], { env: { ...env, DESTDIR: installed }, stdio: 'pipe' });
+  execFileSync(join(clone, 'systemd/install'), [], {
+    env: { ...process.env, NODE_OPTIONS: '', DESTDIR: installed },
+    stdio: 'pipe',
+  });
 
   const files = join(folder, 'files');
   for (const place of ['opt', 'usr/local/bin', 'etc/mxm-secretsd', 'etc/systemd/system']) {

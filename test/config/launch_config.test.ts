@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { checkLaunch, type CheckedLaunch } from '../../src/config/launch_config.js';
+import { checkLaunch, type CheckedLaunch, type LaunchSurroundings } from '../../src/config/launch_config.js';
 import { IDENTIFIER_RULE } from '../../src/config/schema.js';
 import { MAX_ID } from '../../src/os/accounts.js';
 import { DEFAULT_LIMITS } from '../../src/limits.js';
@@ -268,5 +268,68 @@ t.test('where the secrets are is not guessed', (t) => {
   ]) {
     t.equal(checked(data).secrets, undefined, JSON.stringify(data));
   }
+  t.end();
+});
+
+// --- who connects, and to what
+
+function problemsWhen(surroundings: LaunchSurroundings, data: unknown): string[] {
+  const { told, report } = collector();
+  checkLaunch(data, FOLDER, report, surroundings);
+  return told;
+}
+
+t.test('socket.allow names users and groups, or gives their numbers', (t) => {
+  const allow = { users: ['root', 1001, '1002'], groups: ['root', 4_294_967_294] };
+  t.same(checked(withSocket({ allow })).config?.socket.allow, { uids: [0, 1001, 1002], gids: [0, MAX_ID] });
+  t.same(checked(withSocket({ allow: {} })).config?.socket.allow, { uids: [], gids: [] }, 'nobody may ask');
+  t.equal(checked(GOOD).config?.socket.allow, undefined, 'everybody may');
+  t.end();
+});
+
+t.test('what socket.allow does not know is told, each at its place', (t) => {
+  t.same(
+    problemsOf(withSocket({ allow: { users: ['no such user', 1, true, -1], groups: ['no such group'], gruops: [] } })),
+    [
+      '/socket/allow/gruops: is an unknown key; did you mean "groups"?',
+      '/socket/allow/users/2: must be the name of a user or a uid',
+      '/socket/allow/users/3: must be the name of a user or a uid',
+      '/socket/allow/users/0: is no user in /etc/passwd; users from elsewhere are named by their uid',
+      '/socket/allow/groups/0: is no group in /etc/group; groups from elsewhere are named by their gid',
+    ],
+  );
+  t.same(problemsOf(withSocket({ allow: [] })), ['/socket/allow: must be a mapping']);
+  t.same(problemsOf(withSocket({ allow: { users: 'root' } })), ['/socket/allow/users: must be a list']);
+  t.end();
+});
+
+t.test('where it cannot be told who connects, socket.allow is an error', (t) => {
+  const message = 'cannot be kept here, as it cannot be told who connects: remove it, and use mode and group';
+  t.same(problemsWhen({ tellsPeers: false }, withSocket({ allow: {} })), [`/socket/allow: ${message}`]);
+  t.same(problemsWhen({ tellsPeers: false }, GOOD), []);
+  t.end();
+});
+
+t.test('a daemon that inherits its socket needs none in the file, and may leave when idle', (t) => {
+  const without = { identity: GOOD.identity, secrets: GOOD.secrets };
+  t.same(problemsWhen({ listensOn: 'inherited' }, { ...without, idle_exit_s: 3 }), []);
+  t.same(checked({ ...without, idle_exit_s: 3 }).config?.idleExitMs, 3_000);
+  t.same(checked(without).config?.socket, { mode: 0o600 });
+  t.same(problemsWhen({ listensOn: 'inherited' }, withSocket({})), [], 'nor does one do harm');
+  t.same(problemsOf({ ...GOOD, idle_exit_s: 0 }), ['/idle_exit_s: must be a whole number from 1 to 2147483']);
+  t.end();
+});
+
+t.test('a daemon that makes its socket needs to know where, and cannot be started again', (t) => {
+  const without = { identity: GOOD.identity, secrets: GOOD.secrets };
+  const missing = 'is missing: where to listen, as no socket is inherited';
+  t.same(problemsWhen({ listensOn: 'own' }, GOOD), []);
+  t.same(problemsWhen({ listensOn: 'own' }, without), [`/socket: ${missing}`]);
+  t.same(problemsWhen({ listensOn: 'own' }, { ...without, socket: {} }), [`/socket/path: ${missing}`]);
+  t.same(problemsWhen({ listensOn: 'own' }, { ...without, socket: [] }), ['/socket: must be a mapping']);
+  t.same(problemsWhen({ listensOn: 'own' }, { ...GOOD, idle_exit_s: 3 }), [
+    '/idle_exit_s: is for an inherited socket, and there is none: nobody would start the daemon again',
+  ]);
+  t.same(problemsWhen({ listensOn: 'own' }, []), [': must be a mapping']);
   t.end();
 });
