@@ -3,6 +3,7 @@ import { type AccessRequest, createAccesses } from '../src/access.js';
 import { SecretsApi } from '../src/api.js';
 import type { AuditRecord } from '../src/log/audit.js';
 import { createLogger } from '../src/log/logger.js';
+import { createMetrics } from '../src/metrics.js';
 import { ENVIRONMENT, IDENTITY, SECRETS_DATA } from './support/app.js';
 
 const api = SecretsApi.fromConfigData(SECRETS_DATA, { environment: ENVIRONMENT });
@@ -11,6 +12,10 @@ function accessesOver(record: (record: AuditRecord) => Promise<boolean>) {
   const log: Record<string, unknown>[] = [];
   const accesses = createAccesses({
     audit: { record },
+    metrics: createMetrics({
+      gate: { running: 0, waiting: 0 },
+      config: () => ({ digest: '', loadedAt: new Date(0) }),
+    }),
     log: createLogger('info', { write: (line) => void log.push(JSON.parse(line) as Record<string, unknown>) }),
   });
   return { accesses, log };
