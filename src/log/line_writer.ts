@@ -32,8 +32,13 @@ interface Line {
   readonly settle?: (written: boolean) => void;
 }
 
-export function createLineWriter(target: number, timeoutMs: number, startsTorn = false): LineWriter {
-  const sink = withoutBlocking(target);
+export function createLineWriter(
+  target: number,
+  timeoutMs: number,
+  startsTorn = false,
+  kernel: Native | null = native,
+): LineWriter {
+  const sink = withoutBlocking(target, kernel);
   const report = createLogger('warn', { write: log });
   let waiting: Line[] = [];
   let waitingLogBytes = 0;
@@ -140,7 +145,7 @@ interface Sink {
  * written through a description of our own that does not block, and what goes to a socket, as that of the journal, is
  * sent without waiting. Where neither is to be had the descriptor itself serves.
  */
-function withoutBlocking(fd: number, kernel: Native | null = native): Sink {
+function withoutBlocking(fd: number, kernel: Native | null): Sink {
   try {
     const target = fstatSync(fd);
     if (target.isSocket() && kernel !== null) return { write: (bytes) => kernel.send(fd, bytes) };

@@ -302,12 +302,19 @@ t.test('a socket whose reader is stuck holds nobody up, and takes the rest when 
   for (let count = 0; count < 100 && written; count += 1) written = await writer.append(filler);
   t.equal(written, false, 'it was given up');
   let text = '';
-  server.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+  server.on('data', (chunk: Buffer) => (text += chunk.toString('latin1'))).resume();
   await until(() => text.length > 65_536);
   t.equal(await writer.append('last\n'), true);
   await until(() => text.endsWith('\nlast\n'));
   t.ok(text.startsWith('one\n#'));
   await writer.close();
+});
+
+t.test('where nothing can be sent without waiting, a socket is written', async (t) => {
+  const { client, server } = await connectedPair(t);
+  t.equal(await createLineWriter(descriptorOf(client) ?? -1, LONG_MS, false, null).append('one\n'), true);
+  const [received] = (await once(server, 'data')) as [Buffer];
+  t.equal(received.toString(), 'one\n');
 });
 
 t.test('a socket whose reader is gone takes nothing', async (t) => {

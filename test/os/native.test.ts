@@ -91,3 +91,13 @@ t.test('a variable is taken as its bytes', (t) => {
   delete process.env['MXM_TEST_TAKEN'];
   t.end();
 });
+
+t.test('calls that fail throw nothing', (t) => {
+  const koffi = { load: () => ({ func: () => () => -1 }), errno: () => 9_999, os: { errno: {} } };
+  const failing = loadNative(() => koffi, { platform: 'linux', arch: 'x64' }) as Native;
+  t.equal(failing.send(0, Buffer.alloc(1)), '9999', 'not even with an error that has no name');
+  t.equal(failing.sendDatagram(Buffer.from('/s'), Buffer.from('x')), false);
+  t.equal(failing.forbidCores(), false);
+  t.equal(failing.forbidReading(), false);
+  t.end();
+});
