@@ -21,6 +21,8 @@ export interface SecretsApiOptions {
   readonly limits?: Partial<Limits>;
   /** Where `env` stores and the search for programs look; default: the environment of this process. */
   readonly environment?: BackendSurroundings['environment'];
+  /** Variables that `env` stores find here and no more in the environment. */
+  readonly taken?: BackendSurroundings['taken'];
   /** Shared by several instances that are to keep one bound together; default: one of its own. */
   readonly gate?: Gate;
   /** Told of each backend call that has ended, and of the seconds that it took. */
@@ -72,7 +74,7 @@ export class SecretsApi {
   /** From registries. Throws a ConfigError where they do not fit together. */
   constructor(registries: Registries, options: SecretsApiOptions = {}) {
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
-    const surroundings = { environment: options.environment ?? process.env };
+    const surroundings = { environment: options.environment ?? process.env, taken: options.taken };
     const problems: ConfigProblem[] = [];
     checkRegistries(registries, (path, message) => problems.push({ path, message }));
     if (problems.length > 0) throw new ConfigError(problems);

@@ -1,19 +1,26 @@
+import { Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { SecretsApi } from './api.js';
 import type { BackendSurroundings } from './backends/backend.js';
+import { variablesOf } from './backends/env.js';
 import type { Configuration } from './config/load.js';
 import { ConfigError } from './config/problems.js';
 import type { SecretStore } from './domain/secrets.js';
 import { createGate } from './gate.js';
 import { buildApp, type ConfigStatus, type Serving } from './http/app.js';
+import { watchIdleness } from './idleness.js';
 import type { Limits } from './limits.js';
 import { createAudit } from './log/audit.js';
 import { type AuditFile, openAuditFile } from './log/audit_file.js';
 import { createLineWriter } from './log/line_writer.js';
 import { createLogger, kindOf } from './log/logger.js';
 import { createMetrics } from './metrics.js';
-import { listenOnFile } from './os/socket_file.js';
+import type { OpenWay } from './os/hardening.js';
+import { type InheritedSocket, listenOnInherited } from './os/inherited_socket.js';
+import { findServiceManager, type ServiceManager } from './os/service_manager.js';
+import { listenOnFile, type OwnedSocketFile } from './os/socket_file.js';
+import { createServiceStatus } from './service_status.js';
 
 /** How long an audit record may take to be written. */
 const AUDIT_TIMEOUT_MS = 1_000;
@@ -29,20 +36,25 @@ export interface Daemon {
   reload(): void;
   /** Lets requests in flight finish, answers later ones `shutting_down`, removes the socket. */
   stop(): Promise<void>;
+  /** Resolves when the daemon has stopped by itself, as nothing was asked for. */
+  readonly left: Promise<void>;
 }
 
 export interface DaemonSurroundings extends BackendSurroundings {
   /** Where the log goes, and the audit records without a file of their own. */
   readonly logFd: number;
+  /** Listened on in place of a socket of the daemon's own. */
+  readonly inherited?: InheritedSocket | null;
+  readonly manager?: ServiceManager;
+  /** What could not be hardened. */
+  readonly openWays?: readonly OpenWay[];
 }
 
 /**
  * Serves what `load` gives. Rejects with a ConfigError, or with a SocketError when the socket cannot be made.
  */
-export async function startDaemon(
-  load: () => Configuration,
-  { environment, logFd }: DaemonSurroundings,
-): Promise<Daemon> {
+export async function startDaemon(load: () => Configuration, surroundings: DaemonSurroundings): Promise<Daemon> {
+  const { environment, taken, logFd, inherited = null, manager = findServiceManager({}), openWays = [] } = surroundings;
   let configuration = load();
   let auditFile = openAudit(configuration);
   let lastError: ConfigStatus['lastError'] = null;
@@ -51,6 +63,7 @@ export async function startDaemon(
   const gate = createGate(() => configuration.limits);
   const metrics = createMetrics({ gate, config: () => configuration });
   let serving = serve(configuration);
+  let ending: Promise<void> | undefined;
 
   const built = buildApp({
     serving: () => serving,
@@ -58,22 +71,83 @@ export async function startDaemon(
     audit: createAudit((line) => (auditFile ?? writer).append(line)),
     metrics,
     log,
+    allow: configuration.socket.allow,
   });
-  const { app } = built;
+  const { app, quietSince } = built;
   await app.ready();
-  const socketFile = await listenOnFile(app.server, configuration.socket).catch(async (error: unknown) => {
+  const socket = await listen().catch(async (error: unknown) => {
     await closeLogs();
     throw error;
   });
-  const { identity, socket, digest } = configuration;
+  const { identity, digest } = configuration;
   log.info({ event: 'listening', socket: socket.path, ...identity, digest });
+  if (openWays.length > 0) log.warn({ event: 'hardening_incomplete', open: openWays });
+
+  const status = createServiceStatus({ manager, serving: () => serving, lastError: () => lastError, quietSince, log });
+  status.ready();
+  let tellLeft = (): void => undefined;
+  const left = new Promise<void>((resolve) => (tellLeft = resolve));
+  const idleness = watchIdleness({
+    limitMs: () => configuration.idleExitMs,
+    quietSince,
+    onIdle() {
+      ending ??= leave().then(tellLeft);
+    },
+  });
+  idleness.look();
+
+  /** Where it listens, and what is to be removed afterwards. */
+  async function listen(): Promise<Pick<OwnedSocketFile, 'remove'> & { readonly path: string }> {
+    if (inherited === null) {
+      const file = { ...configuration.socket, path: configuration.socket.path as string };
+      return { path: file.path, ...(await listenOnFile(app.server, file)) };
+    }
+    await listenOnInherited(app.server, inherited);
+    return { path: inherited.path, remove: () => undefined };
+  }
 
   function serve({ identity, registries, limits, connections }: Configuration): Serving {
-    return { identity, api: new SecretsApi(registries, { limits, environment, gate, onBackendCall }), connections };
+    const api = new SecretsApi(registries, { limits, environment, taken, gate, onBackendCall });
+    taken?.take(variablesOf(registries));
+    return { identity, api, connections };
   }
 
   function onBackendCall({ name, backend }: SecretStore, seconds: number): void {
     metrics.observeBackend(name, backend, seconds);
+  }
+
+  async function stop(): Promise<void> {
+    tellEnd();
+    await bounded(built.drain());
+    socket.remove();
+    app.server.close();
+    await close();
+  }
+
+  /** What connects from now on waits for the next daemon, and what has been sent before is answered. */
+  async function leave(): Promise<void> {
+    tellEnd();
+    NetServer.prototype.close.call(app.server); // that of HTTP would drop idle connections, whatever they have sent
+    await bounded(built.finish());
+    await close();
+  }
+
+  function tellEnd(): void {
+    idleness.stop();
+    status.stop();
+    manager.stopping();
+    log.info({ event: 'stopping' });
+  }
+
+  async function bounded(answered: Promise<void>): Promise<void> {
+    await Promise.race([answered, sleep(longestAnswer(configuration.limits), undefined, { ref: false })]);
+  }
+
+  async function close(): Promise<void> {
+    built.disconnect();
+    await app.close();
+    log.info({ event: 'stopped' });
+    await closeLogs();
   }
 
   async function closeLogs(): Promise<void> {
@@ -81,7 +155,9 @@ export async function startDaemon(
   }
 
   return {
+    left,
     reload() {
+      manager.reloading();
       try {
         const next = load();
         refuseChanges(configuration, next);
@@ -99,16 +175,12 @@ export async function startDaemon(
         lastError = { at: new Date(), message };
         log.error({ event: 'reload_refused', problems: message.split('\n') });
       }
+      status.ready();
+      idleness.look();
     },
-    async stop() {
-      log.info({ event: 'stopping' });
-      await Promise.race([built.drain(), sleep(longestAnswer(configuration.limits), undefined, { ref: false })]);
-      socketFile.remove();
-      app.server.close();
-      app.server.closeAllConnections();
-      await app.close();
-      log.info({ event: 'stopped' });
-      await closeLogs();
+    stop() {
+      ending ??= stop();
+      return ending;
     },
   };
 }

@@ -6,6 +6,7 @@ import { EXIT } from './cli/exit_status.js';
 import { type Input, type Io, type Output, OutputError } from './cli/io.js';
 import { run } from './cli/run.js';
 import { byDefault } from './os/default_action.js';
+import { hardenProcess } from './os/hardening.js';
 
 /** A message may hold anything, so that of a defect only its kind and its place are told. */
 function reportDefect(error: unknown): never {
@@ -58,6 +59,7 @@ const io: Io = {
   stdin,
   stdout: output(1, () => process.stdout),
   stderr: { ...stderr, write: (bytes) => stderr.write(bytes).catch(() => undefined) },
+  harden: () => hardenProcess(),
   onSignal: (signal, handle) => void process.on(signal, handle),
   byDefault,
 };

@@ -1,6 +1,7 @@
 import type { TProperties } from '@sinclair/typebox';
 import type { BackendErrorCode, Reason } from '../domain/errors.js';
 import type { SecretRef, SecretStore } from '../domain/secrets.js';
+import type { TakenVariables } from '../os/environment.js';
 
 export interface BackendRequest {
   /** Root and path, joined; what it means is the backend's own. */
@@ -44,6 +45,8 @@ export interface Backend {
 /** What a backend takes from the process, named by its caller. */
 export interface BackendSurroundings {
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Variables that stand in the environment no more, as their bytes were there. */
+  readonly taken?: TakenVariables | undefined;
 }
 
 /** A row of the table of backends. */

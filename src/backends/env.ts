@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs';
+import type { Registries } from '../config/secrets_config.js';
+import type { SecretRef } from '../domain/secrets.js';
+import { joinLocation } from '../resolve.js';
 import { type Backend, type BackendKind, failure } from './backend.js';
 import { lengthWithoutLineEndings } from './entry.js';
 
@@ -19,9 +22,11 @@ export const envKind: BackendKind = {
   rootIsDirectory: false,
   checkRoot: checkName,
   checkPath: checkName,
-  open: (_store, { environment }): Backend => ({
+  open: (_store, { environment, taken }): Backend => ({
     fetch({ location }) {
       const name = variableName(location);
+      const own = taken?.valueOf(name);
+      if (own !== undefined) return Promise.resolve({ ok: true, value: trimmedCopy(own) });
       const text = environment[name];
       if (text === undefined) return Promise.resolve(failure('secret_not_found', 'entry_missing'));
       // Node decodes the environment as UTF-8 and puts U+FFFD where it is not: then the kernel still has the bytes.
@@ -31,6 +36,21 @@ export const envKind: BackendKind = {
     probe: () => Promise.resolve({ ok: true }),
   }),
 };
+
+function trimmedCopy(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(lengthWithoutLineEndings(bytes));
+  bytes.copy(copy);
+  return copy;
+}
+
+/** The variables that the refs of `env` stores name. */
+export function variablesOf({ refs, stores }: Registries): string[] {
+  return refs.names().flatMap((name) => {
+    const ref = refs.get(name) as SecretRef;
+    const store = stores.get(ref.store);
+    return store?.backend === 'env' ? [variableName(joinLocation(store.root, ref.path))] : [];
+  });
+}
 
 /** The bytes that a variable had when the process was started, where the platform tells and they mean this text. */
 function rawVariable(name: string, text: string): Buffer | undefined {

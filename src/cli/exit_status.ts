@@ -32,6 +32,7 @@ export const EXIT_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   audit_unavailable: 75,
   backend_timeout: 75,
   access_denied: 77,
+  peer_denied: 77,
 };
 
 /** What each exit status means, for the manual. */

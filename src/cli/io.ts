@@ -1,10 +1,15 @@
+import type { OpenWay } from '../os/hardening.js';
+
 /** What a command may touch of the process; main.ts fills it in. */
 export interface Io {
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What is meant for this process alone is taken out of it. */
+  readonly environment: Record<string, string | undefined>;
   readonly stdout: Output;
   /** Its writes never reject: a message that nobody takes changes nothing of the exit status. */
   readonly stderr: Output;
   readonly stdin: Input;
+  /** Closes the ways into the memory of the process; gives those that stay open. */
+  harden(): readonly OpenWay[];
   /** In place of what the signal would do by itself, every time that it comes. */
   onSignal(signal: NodeJS.Signals, handle: () => void): void;
   /** What the signal would do by itself, once: of one that stops the process it returns when that goes on. */

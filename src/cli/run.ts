@@ -1,4 +1,5 @@
 import { ConfigError } from '../config/problems.js';
+import { InheritedSocketError } from '../os/inherited_socket.js';
 import { MemoryFolderError } from '../os/memory_folder.js';
 import { SocketError } from '../os/socket_file.js';
 import { VERSION } from '../version.js';
@@ -28,6 +29,10 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     }
     if (error instanceof ConfigError) {
       await io.stderr.write(`${error.message}\n`);
+      return EXIT.config;
+    }
+    if (error instanceof InheritedSocketError) {
+      await io.stderr.write(`mxm-secretsd: ${error.message}\n`);
       return EXIT.config;
     }
     if (error instanceof SocketError || error instanceof MemoryFolderError) {

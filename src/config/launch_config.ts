@@ -1,8 +1,10 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { DEFAULT_LIMITS, type Limits } from '../limits.js';
 import type { RuntimeIdentity } from '../domain/identity.js';
-import { findGroup, MAX_GID } from '../os/groups.js';
-import { isMapping } from './pointer.js';
+import { findGroup, findUser, MAX_ID } from '../os/accounts.js';
+import { native } from '../os/native.js';
+import type { PeerRule } from '../os/peer.js';
+import { childOf, isMapping, splitPointer } from './pointer.js';
 import {
   check,
   type Checked,
@@ -25,7 +27,16 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const DEFAULT_CONNECTIONS = 512;
 
+const UNKNOWN_GROUP = 'is no group in /etc/group; groups from elsewhere are named by their gid';
+
 const MAX_TIMER_MS = 2_147_483_647;
+
+function account(what: string, kind: 'user' | 'group', idName: string) {
+  return Type.Union([cleanText(), wholeNumber(0, MAX_ID)], {
+    description: `${what}: name or ${idName}`,
+    rule: `must be the name of a ${kind} or a ${idName}`,
+  });
+}
 
 export const LAUNCH_SCHEMA = closedObject({
   identity: closedObject(
@@ -40,18 +51,28 @@ export const LAUNCH_SCHEMA = closedObject({
   ),
   secrets: cleanText({ description: 'the secrets file; relative to this file' }),
   secrets_section: Type.Optional(cleanText({ description: 'the key of a larger file that holds the three sections' })),
-  socket: closedObject(
-    {
-      path: cleanText({ description: 'where to listen; relative to this file' }),
-      mode: Type.Optional(octalMode({ default: '0600', description: 'mode of the socket' })),
-      group: Type.Optional(
-        Type.Union([cleanText(), wholeNumber(0, MAX_GID)], {
-          description: 'group of the socket: name or gid',
-          rule: 'must be the name of a group or a gid',
-        }),
-      ),
-    },
-    { description: 'the Unix socket' },
+  socket: Type.Optional(
+    closedObject(
+      {
+        path: Type.Optional(cleanText({ description: 'where to listen; relative to this file' })),
+        mode: Type.Optional(octalMode({ default: '0600', description: 'mode of the socket' })),
+        group: Type.Optional(account('group of the socket', 'group', 'gid')),
+        allow: Type.Optional(
+          closedObject(
+            {
+              users: Type.Optional(
+                Type.Array(account('a user', 'user', 'uid'), { description: 'users who may ask: names or uids' }),
+              ),
+              groups: Type.Optional(
+                Type.Array(account('a group', 'group', 'gid'), { description: 'groups who may ask: names or gids' }),
+              ),
+            },
+            { description: 'the only peers that may ask for anything but health' },
+          ),
+        ),
+      },
+      { description: 'the Unix socket' },
+    ),
   ),
   limits: Type.Optional(
     closedObject(
@@ -97,15 +118,22 @@ export const LAUNCH_SCHEMA = closedObject({
       { description: 'the log on stdout' },
     ),
   ),
+  idle_exit_s: Type.Optional(
+    wholeNumber(1, Math.floor(MAX_TIMER_MS / 1_000), {
+      description: 'seconds without a request after which the daemon leaves; only with an inherited socket',
+    }),
+  ),
 });
 
 type RawLaunch = Static<typeof LAUNCH_SCHEMA>;
 
 export interface SocketConfig {
-  /** Absolute. */
-  readonly path: string;
+  /** Absolute; absent where only an inherited socket will do. */
+  readonly path?: string;
   readonly mode: number;
   readonly gid?: number;
+  /** Absent: whoever can connect may ask. */
+  readonly allow?: PeerRule;
 }
 
 export interface LaunchConfig {
@@ -116,6 +144,15 @@ export interface LaunchConfig {
   readonly logLevel: LogLevel;
   /** Absolute. */
   readonly auditFile?: string;
+  /** Milliseconds. */
+  readonly idleExitMs?: number;
+}
+
+export interface LaunchSurroundings {
+  /** Whose socket the daemon is about to listen on; absent where nobody is about to listen. */
+  readonly listensOn?: 'own' | 'inherited';
+  /** Whether it can be told who connects. */
+  readonly tellsPeers?: boolean;
 }
 
 /** Where the secrets are: known even of a launch file that has other problems, so that both are reported at once. */
@@ -133,7 +170,12 @@ export interface CheckedLaunch {
 }
 
 /** Checks the data of the launch file, which stands in `folder`, and tells every problem. */
-export function checkLaunch(data: unknown, folder: string, report: Report): CheckedLaunch {
+export function checkLaunch(
+  data: unknown,
+  folder: string,
+  report: Report,
+  { listensOn, tellsPeers = native !== null }: LaunchSurroundings = {},
+): CheckedLaunch {
   let problems = 0;
   const tell: Report = (pointer, message, at) => {
     problems += 1;
@@ -151,23 +193,67 @@ export function checkLaunch(data: unknown, folder: string, report: Report): Chec
   const group = checked.at('/socket/group') as string | number | undefined;
   const gid = group === undefined ? undefined : findGroup(group);
   if (group !== undefined && gid === undefined) {
-    tell('/socket/group', 'is no group in /etc/group; groups from elsewhere are named by their gid');
+    tell('/socket/group', UNKNOWN_GROUP);
+  }
+  const allow = allowedPeers(checked, tell);
+  if (allow !== undefined && !tellsPeers) {
+    tell('/socket/allow', 'cannot be kept here, as it cannot be told who connects: remove it, and use mode and group');
+  }
+  if (listensOn === 'own' && isMapping(data)) {
+    const place = isMapping(data['socket']) ? '/socket/path' : '/socket';
+    if (isMissing(data, place)) tell(place, 'is missing: where to listen, as no socket is inherited');
+    if (checked.at('/idle_exit_s') !== undefined) {
+      tell('/idle_exit_s', 'is for an inherited socket, and there is none: nobody would start the daemon again', 'key');
+    }
   }
   const fits = problems === 0;
   return {
-    config: fits ? launchConfig(data as RawLaunch, folder, gid) : undefined,
+    config: fits ? launchConfig(data as RawLaunch, folder, gid, allow) : undefined,
     secrets: secretsPlace(data, checked, folder),
   };
 }
 
-function launchConfig(data: RawLaunch, folder: string, gid: number | undefined): LaunchConfig {
-  const { identity, socket, limits = {}, log = {} } = data;
+function isMissing(data: object, pointer: string): boolean {
+  return splitPointer(pointer).reduce<unknown>(childOf, data) === undefined;
+}
+
+/** Undefined where everybody is allowed. */
+function allowedPeers(checked: Checked, tell: Report): PeerRule | undefined {
+  if (checked.at('/socket/allow') === undefined) return undefined;
+  function ids(pointer: string, find: (name: string | number) => number | undefined, unknown: string): number[] {
+    const list = checked.at(pointer);
+    const names = Array.isArray(list) ? list.map((_, index) => checked.at(`${pointer}/${index}`)) : [];
+    return names.flatMap((name, index) => {
+      if (typeof name !== 'string' && typeof name !== 'number') return []; // told by the schema
+      const id = find(name);
+      if (id === undefined) tell(`${pointer}/${index}`, unknown);
+      return id ?? [];
+    });
+  }
+  return {
+    uids: ids(
+      '/socket/allow/users',
+      findUser,
+      'is no user in /etc/passwd; users from elsewhere are named by their uid',
+    ),
+    gids: ids('/socket/allow/groups', findGroup, UNKNOWN_GROUP),
+  };
+}
+
+function launchConfig(
+  data: RawLaunch,
+  folder: string,
+  gid: number | undefined,
+  allow: PeerRule | undefined,
+): LaunchConfig {
+  const { identity, socket = {}, limits = {}, log = {} } = data;
   return {
     identity: Object.freeze({ ...identity }),
     socket: {
-      path: resolve(folder, socket.path),
+      ...(socket.path !== undefined && { path: resolve(folder, socket.path) }),
       mode: Number.parseInt(socket.mode ?? '0600', 8),
       ...(gid !== undefined && { gid }),
+      ...(allow !== undefined && { allow }),
     },
     limits: {
       backendConcurrency: limits.backend_concurrency ?? DEFAULT_LIMITS.backendConcurrency,
@@ -178,6 +264,7 @@ function launchConfig(data: RawLaunch, folder: string, gid: number | undefined):
     connections: limits.connections ?? DEFAULT_CONNECTIONS,
     logLevel: log.level ?? 'info',
     ...(log.audit_file !== undefined && { auditFile: resolve(folder, log.audit_file) }),
+    ...(data.idle_exit_s !== undefined && { idleExitMs: data.idle_exit_s * 1_000 }),
   };
 }
 

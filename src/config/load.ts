@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { displayPath } from './display_path.js';
-import { checkLaunch, type LaunchConfig, type SecretsPlace } from './launch_config.js';
+import { checkLaunch, type LaunchConfig, type LaunchSurroundings, type SecretsPlace } from './launch_config.js';
 import { escapePointer, isMapping } from './pointer.js';
 import { ConfigError, type ConfigProblem, didYouMean } from './problems.js';
 import { checkSecrets, type PathSurroundings, type Registries, secretsPath } from './secrets_config.js';
 import { readYamlFile, type YamlFile } from './yaml_file.js';
+
+/** What a configuration is read for. */
+export interface ConfigSurroundings extends LaunchSurroundings, Partial<Pick<PathSurroundings, 'environment'>> {}
 
 export interface Configuration extends LaunchConfig {
   /** As it was named. */
@@ -25,7 +28,7 @@ export interface Configuration extends LaunchConfig {
  * With the environment that the stores are to be asked in, a path that begins with `$CREDENTIALS_DIRECTORY` where that
  * is not set is a problem too: a daemon does not start on it. Without, files can be judged where they are not used.
  */
-export function loadConfiguration(launchFile: string, environment?: PathSurroundings['environment']): Configuration {
+export function loadConfiguration(launchFile: string, surroundings: ConfigSurroundings = {}): Configuration {
   const problems: ConfigProblem[] = [];
   const hash = createHash('sha256');
   let placeInSecrets: (pointer: string) => string;
@@ -46,7 +49,7 @@ export function loadConfiguration(launchFile: string, environment?: PathSurround
     if (yaml === undefined) return undefined;
     const { data, report } = yaml;
     placeInSecrets = (pointer) => `${file}:${yaml.placeOf(base + pointer).line}`;
-    const paths = { folder: resolve(dirname(file)), environment };
+    const paths = { folder: resolve(dirname(file)), environment: surroundings.environment };
     if (section === undefined) return checkSecrets(data, base, report, paths);
     if (isMapping(data) && Object.hasOwn(data, section)) return checkSecrets(data[section], base, report, paths);
     const keys = isMapping(data) ? Object.keys(data) : [];
@@ -55,7 +58,7 @@ export function loadConfiguration(launchFile: string, environment?: PathSurround
   }
 
   const launchYaml = readYaml(launchFile, displayPath);
-  const launch = launchYaml && checkLaunch(launchYaml.data, dirname(launchFile), launchYaml.report);
+  const launch = launchYaml && checkLaunch(launchYaml.data, dirname(launchFile), launchYaml.report, surroundings);
   const registries = launch?.secrets && readSecrets(launch.secrets);
   if (launch?.config === undefined || registries === undefined || problems.length > 0) {
     throw new ConfigError(inReadingOrder(problems));

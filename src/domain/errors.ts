@@ -6,6 +6,11 @@
 const ERRORS = {
   not_found: { retryable: false, title: 'Not found', text: 'there is no such route' },
   method_not_allowed: { retryable: false, title: 'Method not allowed', text: 'only GET is answered here' },
+  peer_denied: {
+    retryable: false,
+    title: 'Peer denied',
+    text: 'socket.allow of this daemon lists neither the user nor a group of the process that connected',
+  },
   shutting_down: { retryable: true, title: 'Shutting down', text: 'the daemon is stopping and takes no new requests' },
   invalid_request: {
     retryable: false,

@@ -1,14 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { METHODS, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { fastify } from 'fastify';
+import { fastify, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { createAccesses } from '../access.js';
 import type { SecretsApi } from '../api.js';
+import { createCredentials } from '../credentials.js';
+import type { ErrorCode } from '../domain/errors.js';
 import type { RuntimeIdentity } from '../domain/identity.js';
 import type { Audit } from '../log/audit.js';
 import { kindOf } from '../log/logger.js';
 import type { Metrics, RequestOutcome } from '../metrics.js';
-import { countConnections } from './connections.js';
+import type { PeerRule } from '../os/peer.js';
+import { watchConnections } from './connections.js';
 import { createExchanges, type Exchanges } from './exchanges.js';
 import { refuseParserError } from './parser_error.js';
 import { sendProblem } from './problem.js';
@@ -51,6 +56,8 @@ export interface AppParts {
   readonly audit: Audit;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** Absent: whoever can connect may ask. */
+  readonly allow?: PeerRule | undefined;
 }
 
 declare module 'fastify' {
@@ -79,6 +86,12 @@ export interface BuiltApp {
   readonly app: App;
   /** From now on requests get `shutting_down`; resolves when those that came before are answered. */
   readonly drain: () => Promise<void>;
+  /** Since when nothing is asked for and nobody has connected, by the clock of `performance`; null while a request is open. */
+  readonly quietSince: () => number | null;
+  /** Answers what has come on open connections and takes nothing more from them; resolves when all are closed. */
+  readonly finish: () => Promise<void>;
+  /** Closes every connection, whatever is going on there. */
+  readonly disconnect: () => void;
 }
 
 function createFastify(exchanges: Exchanges) {
@@ -115,7 +128,7 @@ function refuseBare(response: ServerResponse, status: number): void {
   response.writeHead(status, { 'Cache-Control': 'no-store', 'Content-Length': 0, Connection: 'close' }).end();
 }
 
-export type RouteParts = Pick<AppParts, 'configStatus'> & SecretRouteParts;
+export type RouteParts = Pick<AppParts, 'configStatus' | 'log' | 'metrics'> & SecretRouteParts;
 
 /** Every route that is answered. */
 export function declareRoutes(app: App, parts: RouteParts): void {
@@ -131,11 +144,31 @@ export function declareRoutes(app: App, parts: RouteParts): void {
 }
 
 /** The routes and their rules, without a socket. */
-export function buildApp({ serving, configStatus, audit, metrics, log }: AppParts): BuiltApp {
+export function buildApp({ serving, configStatus, audit, metrics, log, allow }: AppParts): BuiltApp {
   const exchanges = createExchanges();
   const app = createFastify(exchanges);
-  const connections = countConnections(app.server, () => serving().connections);
+  const accesses = createAccesses({ audit, metrics, log });
+  const connections = watchConnections(app.server, {
+    limit: () => serving().connections,
+    allow,
+    onCredentialRequest: createCredentials({
+      accesses,
+      serving,
+      begin: (socket) => exchanges.beginOn(socket),
+      refusalOf: refusalOfLoad,
+      log,
+    }),
+  });
   let stopping = false;
+
+  function refusalOfLoad(socket: Socket): ErrorCode | null {
+    if (connections.isSurplus(socket)) return 'overloaded';
+    return stopping ? 'shutting_down' : null;
+  }
+
+  function refusalOf({ raw: { socket } }: FastifyRequest): ErrorCode | null {
+    return connections.isDenied(socket) ? 'peer_denied' : refusalOfLoad(socket);
+  }
 
   for (const method of METHODS) {
     if (!app.supportedMethods.includes(method)) app.addHttpMethod(method);
@@ -169,10 +202,10 @@ export function buildApp({ serving, configStatus, audit, metrics, log }: AppPart
     if (request.is404) return sendProblem(reply, 'not_found');
     if (config.otherMethods === true) return sendProblem(reply, 'method_not_allowed');
     if (config.audited === true) return undefined;
-    if (config.health !== true && connections.isSurplus(request.raw.socket)) return sendProblem(reply, 'overloaded');
-    if (stopping) return sendProblem(reply, 'shutting_down');
-    if (config.health !== true && !(await isWellBehaved(request))) return sendProblem(reply, 'invalid_request');
-    return undefined;
+    if (config.health === true) return stopping ? sendProblem(reply, 'shutting_down') : undefined;
+    const refusal = refusalOf(request);
+    if (refusal !== null) return sendProblem(reply, refusal);
+    return (await isWellBehaved(request)) ? undefined : sendProblem(reply, 'invalid_request');
   });
 
   app.addHook('onSend', async (request, reply) => {
@@ -189,7 +222,7 @@ export function buildApp({ serving, configStatus, audit, metrics, log }: AppPart
   app.addHook('onRoute', ({ method, url }) => {
     if (method === 'GET') paths.push(url);
   });
-  declareRoutes(app, { audit, metrics, log, configStatus, connections, isStopping: () => stopping });
+  declareRoutes(app, { accesses, metrics, log, configStatus, connections, refusalOf });
   for (const url of paths) {
     app.route({
       method: app.supportedMethods.filter((method) => method !== 'GET'),
@@ -225,5 +258,11 @@ export function buildApp({ serving, configStatus, audit, metrics, log }: AppPart
       stopping = true;
       return exchanges.idle();
     },
+    quietSince() {
+      const since = exchanges.quietSince();
+      return since === null ? null : Math.max(since, connections.lastCameAt);
+    },
+    finish: () => connections.finish(),
+    disconnect: () => connections.destroy(),
   };
 }

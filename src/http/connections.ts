@@ -1,21 +1,99 @@
-import type { Server, Socket } from 'node:net';
+import type { Server as HttpServer } from 'node:http';
+import type { Socket } from 'node:net';
+import { type Native, native } from '../os/native.js';
+import {
+  type CredentialRequest,
+  credentialRequestOf,
+  descriptorOf,
+  isListed,
+  type Peer,
+  type PeerRule,
+  peerOf,
+} from '../os/peer.js';
 
 export interface Connections {
   /** Whether a connection is one too many: it came above the limit, and there are still more than the limit. */
   isSurplus(socket: Socket): boolean;
+  /** Who connected; null where the platform cannot tell. */
+  peerOf(socket: Socket): Peer | null;
+  /** Whether the rule for peers does not list who connected. */
+  isDenied(socket: Socket): boolean;
+  /** When the last connection came, by the clock of `performance`. */
+  readonly lastCameAt: number;
+  /**
+   * Takes from open connections what they have sent and nothing more: who sends later is told so by the kernel.
+   * Resolves when all of them are answered and closed.
+   */
+  finish(): Promise<void>;
+  /** Closes all of them, whatever is going on there. */
+  destroy(): void;
 }
 
-/** Counts the open connections of a server; what comes above twice the limit is closed at once. */
-export function countConnections(server: Server, limit: () => number): Connections {
-  const surplus = new WeakSet<Socket>();
-  let open = 0;
-  server.on('connection', (socket) => {
-    open += 1;
+export interface ConnectionRules {
+  readonly limit: () => number;
+  /** Absent: whoever can connect may ask. */
+  readonly allow?: PeerRule | undefined;
+  /** Gets the connections of service managers, in place of HTTP. */
+  readonly onCredentialRequest: (socket: Socket, request: CredentialRequest, peer: Peer) => void;
+  readonly kernel?: Native | null;
+}
+
+interface Arrival {
+  readonly peer: Peer | null;
+  readonly denied: boolean;
+  readonly surplus: boolean;
+}
+
+/**
+ * Sees each connection before HTTP does: counts it, notes who it is, and hands on those of service managers. What comes
+ * above twice the limit is closed at once; but a service manager takes a closed connection for an empty credential.
+ */
+export function watchConnections(server: HttpServer, rules: ConnectionRules): Connections {
+  const { limit, allow, onCredentialRequest, kernel = native } = rules;
+  const arrivals = new WeakMap<Socket, Arrival>();
+  const open = new Set<Socket>();
+  const http = server.listeners('connection') as ((this: HttpServer, socket: Socket) => void)[];
+  let lastCameAt = performance.now();
+  let whenClosed: (() => void) | undefined;
+
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    lastCameAt = performance.now();
+    open.add(socket);
     socket.once('close', () => {
-      open -= 1;
+      open.delete(socket);
+      if (open.size === 0) whenClosed?.();
     });
-    if (open > 2 * limit()) socket.destroy();
-    else if (open > limit()) surplus.add(socket);
+    const peer = peerOf(socket, kernel);
+    const denied = allow !== undefined && !isListed(allow, peer, socket, kernel);
+    arrivals.set(socket, { peer, denied, surplus: open.size > limit() });
+    const asked = credentialRequestOf(socket, peer, kernel);
+    if (asked !== null) onCredentialRequest(socket, asked, peer as Peer);
+    else if (open.size > 2 * limit()) socket.destroy();
+    else for (const listener of http) listener.call(server, socket);
   });
-  return { isSurplus: (socket) => open > limit() && surplus.has(socket) };
+
+  return {
+    isSurplus: (socket) => open.size > limit() && arrivals.get(socket)?.surplus === true,
+    peerOf: (socket) => arrivals.get(socket)?.peer ?? null,
+    isDenied: (socket) => allow !== undefined && arrivals.get(socket)?.denied !== false,
+    get lastCameAt() {
+      return lastCameAt;
+    },
+    finish() {
+      // Else HTTP would take the end of what comes for a caller that has left.
+      (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
+      for (const socket of open) {
+        const fd = descriptorOf(socket);
+        if (fd !== undefined) kernel?.shutDownReading(fd);
+      }
+      return new Promise((resolve) => {
+        whenClosed = resolve;
+        if (open.size === 0) resolve();
+      });
+    },
+    destroy() {
+      for (const socket of open) socket.destroy();
+    },
+  };
 }

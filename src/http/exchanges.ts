@@ -5,14 +5,18 @@ import type { Duplex } from 'node:stream';
 export interface Exchanges {
   /** Counts a request in. The signal is aborted when its answer has been sent, or can no longer be as the caller has left. */
   begin(request: IncomingMessage, response: ServerResponse): AbortSignal;
+  /** The same for what is no HTTP and goes on until the connection is closed. */
+  beginOn(socket: Duplex): AbortSignal;
   /** Acts once the complete requests that this connection has brought so far are over: answers go out in order. */
   afterAnswers(socket: Duplex, act: () => void): void;
   /** Resolves when no request is open. */
   idle(): Promise<void>;
+  /** Since when none is, by the clock of `performance`; null while one is. */
+  quietSince(): number | null;
 }
 
 interface Exchange {
-  readonly request: IncomingMessage;
+  readonly request?: IncomingMessage;
   readonly over: AbortSignal;
   readonly end: () => void;
 }
@@ -20,6 +24,7 @@ interface Exchange {
 export function createExchanges(): Exchanges {
   const connections = new WeakMap<Duplex, Set<Exchange>>();
   let open = 0;
+  let quietSince = performance.now();
   let waiting: (() => void)[] = [];
 
   function exchangesOf(socket: Duplex): Set<Exchange> {
@@ -34,29 +39,36 @@ export function createExchanges(): Exchanges {
     return exchanges;
   }
 
+  function add(socket: Duplex, request?: IncomingMessage): Exchange {
+    const controller = new AbortController();
+    const exchanges = exchangesOf(socket);
+    const exchange: Exchange = {
+      ...(request && { request }),
+      over: controller.signal,
+      end() {
+        if (!exchanges.delete(exchange)) return;
+        open -= 1;
+        controller.abort();
+        if (open > 0) return;
+        quietSince = performance.now();
+        for (const resolve of waiting) resolve();
+        waiting = [];
+      },
+    };
+    exchanges.add(exchange);
+    open += 1;
+    return exchange;
+  }
+
   return {
     begin(request, response) {
-      const controller = new AbortController();
-      const exchanges = exchangesOf(request.socket);
-      const exchange: Exchange = {
-        request,
-        over: controller.signal,
-        end() {
-          if (!exchanges.delete(exchange)) return;
-          open -= 1;
-          controller.abort();
-          if (open > 0) return;
-          for (const resolve of waiting) resolve();
-          waiting = [];
-        },
-      };
-      exchanges.add(exchange);
-      open += 1;
-      response.once('close', exchange.end);
-      return exchange.over;
+      const { over, end } = add(request.socket, request);
+      response.once('close', end);
+      return over;
     },
+    beginOn: (socket) => add(socket).over,
     afterAnswers(socket, act) {
-      const last = [...exchangesOf(socket)].findLast(({ request }) => request.complete);
+      const last = [...exchangesOf(socket)].findLast(({ request }) => request?.complete === true);
       if (last === undefined) act();
       else last.over.addEventListener('abort', act, { once: true });
     },
@@ -64,5 +76,6 @@ export function createExchanges(): Exchanges {
       if (open === 0) return Promise.resolve();
       return new Promise((resolve) => waiting.push(resolve));
     },
+    quietSince: () => (open === 0 ? quietSince : null),
   };
 }

@@ -5,6 +5,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   invalid_request: 400,
   invalid_secret_name: 400,
   access_denied: 403,
+  peer_denied: 403,
   not_found: 404,
   unknown_secret: 404,
   secret_not_found: 404,

@@ -1,14 +1,8 @@
 import type { ErrorCode } from '../domain/errors.js';
+import type { Peer } from '../os/peer.js';
 import { createLogger } from './logger.js';
 
-/** Who connected, as the kernel says; null where the platform cannot tell. */
-export interface Peer {
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** One for each request to `/secrets/:name`. Holds no value and no place of one. */
+/** One for each request to `/secrets/:name`, and for each credential that a service manager asks for. Holds no value and no place of one. */
 export interface AuditRecord {
   readonly request_id: string;
   /** At most the first 128 characters of the name as it stood in the URL. */
@@ -22,7 +16,10 @@ export interface AuditRecord {
   readonly store: string | null;
   readonly backend: string | null;
   readonly policy: string | null;
-  readonly peer: Peer | null;
+  /** Null where the platform cannot tell. A service manager says for which unit it asks. */
+  readonly peer: (Peer & { readonly unit?: string }) | null;
+  /** Absent for HTTP. */
+  readonly via?: 'systemd-credential';
   readonly duration_ms: number;
 }
 

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, write } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Native, native } from '../os/native.js';
 import { createLogger } from './logger.js';
 
 /** Log lines that may wait for a sink that does not take them; beyond it they are dropped and counted. */
@@ -31,8 +32,13 @@ interface Line {
   readonly settle?: (written: boolean) => void;
 }
 
-export function createLineWriter(target: number, timeoutMs: number, startsTorn = false): LineWriter {
-  const fd = withoutBlocking(target);
+export function createLineWriter(
+  target: number,
+  timeoutMs: number,
+  startsTorn = false,
+  kernel: Native | null = native,
+): LineWriter {
+  const sink = withoutBlocking(target, kernel);
   const report = createLogger('warn', { write: log });
   let waiting: Line[] = [];
   let waitingLogBytes = 0;
@@ -82,7 +88,7 @@ export function createLineWriter(target: number, timeoutMs: number, startsTorn =
     const giveUpAt = performance.now() + timeoutMs;
     let written = 0;
     while (written < bytes.length) {
-      const result = await writeSome(fd, bytes.subarray(written));
+      const result = await sink.write(bytes.subarray(written));
       if (typeof result === 'number') written += result;
       else if (result === 'EAGAIN' && performance.now() < giveUpAt) await sleep(RETRY_MS);
       else break;
@@ -122,30 +128,42 @@ export function createLineWriter(target: number, timeoutMs: number, startsTorn =
     drained: () => Promise.resolve(busy),
     async close() {
       await busy;
-      if (fd !== target) closeSync(fd);
+      sink.close?.();
     },
   };
 }
 
+interface Sink {
+  /** The number of bytes written, or the code of the error. */
+  write(bytes: Buffer): Promise<number | string | undefined> | number | string;
+  /** Absent where nothing has been opened. */
+  readonly close?: () => void;
+}
+
 /**
- * The same pipe through a description of our own that does not block: a write that waits for a reader can be neither
- * given up nor left behind at the end of the process. Where that is not to be had, as for a socket, the descriptor
- * itself serves.
+ * A write that waits for a reader can be neither given up nor left behind at the end of the process. So a pipe is
+ * written through a description of our own that does not block, and what goes to a socket, as that of the journal, is
+ * sent without waiting. Where neither is to be had the descriptor itself serves.
  */
-function withoutBlocking(fd: number): number {
+function withoutBlocking(fd: number, kernel: Native | null): Sink {
   try {
-    if (!fstatSync(fd).isFIFO()) return fd;
-    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    const target = fstatSync(fd);
+    if (target.isSocket() && kernel !== null) return { write: (bytes) => kernel.send(fd, bytes) };
+    if (!target.isFIFO()) return writing(fd);
+    const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    return { ...writing(own), close: () => closeSync(own) };
   } catch {
-    return fd;
+    return writing(fd);
   }
 }
 
-/** The number of bytes written, or the code of the error. */
-function writeSome(fd: number, bytes: Buffer): Promise<number | string | undefined> {
-  return new Promise((resolve) => {
-    write(fd, bytes, (error, written) => {
-      resolve(error === null ? written : error.code);
-    });
-  });
+function writing(fd: number): Sink {
+  return {
+    write: (bytes) =>
+      new Promise((resolve) => {
+        write(fd, bytes, (error, written) => {
+          resolve(error === null ? written : error.code);
+        });
+      }),
+  };
 }

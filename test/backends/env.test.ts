@@ -3,7 +3,8 @@ import * as fs from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
 import type { Backend, BackendAnswer } from '../../src/backends/backend.js';
-import { envKind, variableName } from '../../src/backends/env.js';
+import { envKind, variableName, variablesOf } from '../../src/backends/env.js';
+import { checkSecrets } from '../../src/config/secrets_config.js';
 import { PROGRAM } from '../support/process.js';
 
 const STORE = { name: 'demo', backend: 'env', root: 'mxm/dev', options: {} };
@@ -115,4 +116,36 @@ t.test('where the platform does not tell the bytes, the text is what there is', 
   });
   const answer = await fetch(open({ MXM_DEV_KEY: 'a\ufffdb' }, kind), 'mxm/dev/key');
   t.equal(answer.ok && answer.value.toString(), 'a\ufffdb');
+});
+
+t.test('a variable that was taken is found where it was taken to, as a copy', async (t) => {
+  const own = Buffer.from([0xff, 0x61, 0x0a]);
+  const taken = { take: () => undefined, valueOf: (name: string) => (name === 'MXM_DEV_KEY' ? own : undefined) };
+  const backend = envKind.open(STORE, { environment: { MXM_DEV_KEY: 'other', MXM_DEV_B: 'b' }, taken });
+  const answer = await fetch(backend, 'mxm/dev/key');
+  if (!answer.ok) throw new Error(answer.code);
+  t.same([...answer.value], [0xff, 0x61], 'without its line ending');
+  answer.value.fill(0);
+  t.same([...own], [0xff, 0x61, 0x0a]);
+  t.match(await fetch(backend, 'mxm/dev/b'), { ok: true, value: Buffer.from('b') });
+});
+
+t.test('the variables of env stores are those that their refs name', (t) => {
+  const problems: string[] = [];
+  const registries = checkSecrets(
+    {
+      stores: { dev: { backend: 'env', root: 'mxm/dev' }, red: { backend: 'gopass', root: 'mxm/red' } },
+      refs: {
+        a: { store: 'dev', path: 'api-key', policy: 'p' },
+        b: { store: 'red', path: 'api-key', policy: 'p' },
+        c: { store: 'dev', path: 'other', policy: 'p' },
+      },
+      policies: { p: { allowed_principals: [] } },
+    },
+    '',
+    (pointer, message) => problems.push(pointer + message),
+  );
+  t.same(problems, []);
+  t.same(registries && variablesOf(registries), ['MXM_DEV_API_KEY', 'MXM_DEV_OTHER']);
+  t.end();
 });

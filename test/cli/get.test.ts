@@ -27,6 +27,7 @@ const STATUS: Readonly<Record<string, number>> = {
   unknown_secret: 66,
   secret_not_found: 66,
   access_denied: 77,
+  peer_denied: 77,
   overloaded: 75,
   shutting_down: 75,
   audit_unavailable: 75,

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { checkLaunch, type CheckedLaunch } from '../../src/config/launch_config.js';
+import { checkLaunch, type CheckedLaunch, type LaunchSurroundings } from '../../src/config/launch_config.js';
 import { IDENTIFIER_RULE } from '../../src/config/schema.js';
-import { MAX_GID } from '../../src/os/groups.js';
+import { MAX_ID } from '../../src/os/accounts.js';
 import { DEFAULT_LIMITS } from '../../src/limits.js';
 import { collector } from '../support/config_files.js';
 
@@ -92,13 +92,11 @@ t.test('what is required is told with what it is', (t) => {
   t.same(problemsOf({}), [
     '/identity: is missing: the runtime identity of this daemon',
     '/secrets: is missing: the secrets file; relative to this file',
-    '/socket: is missing: the Unix socket',
   ]);
   t.same(problemsOf({ ...GOOD, identity: {}, socket: {} }), [
     '/identity/machine: is missing: the machine this runs on',
     '/identity/environment: is missing: the environment this runs in: dev, prod, …',
     '/identity/role: is missing: the principal that policies name',
-    '/socket/path: is missing: where to listen; relative to this file',
   ]);
   t.end();
 });
@@ -178,8 +176,8 @@ t.test('a group is the name of one, or a gid as number or text', (t) => {
   t.same(problemsOf(withSocket({ group: 'no such group' })), [
     '/socket/group: is no group in /etc/group; groups from elsewhere are named by their gid',
   ]);
-  t.match(problemsOf(withSocket({ group: String(MAX_GID + 1) })), [/^\/socket\/group: is no group/]);
-  for (const group of [-1, 1.5, MAX_GID + 1, '', ' x', true, []]) {
+  t.match(problemsOf(withSocket({ group: String(MAX_ID + 1) })), [/^\/socket\/group: is no group/]);
+  for (const group of [-1, 1.5, MAX_ID + 1, '', ' x', true, []]) {
     t.same(problemsOf(withSocket({ group })), ['/socket/group: must be the name of a group or a gid'], String(group));
   }
   t.same(problemsOf(withSocket({ group: null })), ['/socket/group: is empty: it must be the name of a group or a gid']);
@@ -232,7 +230,7 @@ t.test('every error is told at once, also those beyond the shape', (t) => {
       debug: true,
     }),
     [
-      '/debug: is an unknown key; known here: identity, secrets, secrets_section, socket, limits, log',
+      '/debug: is an unknown key; known here: identity, secrets, secrets_section, socket, limits, log, idle_exit_s',
       '/identity/role: is missing: the principal that policies name',
       '/identity/machine: must be a string, not a bare number: put it in quotes',
       '/secrets: must not be empty, have white space around it or hold a control character',
@@ -270,5 +268,68 @@ t.test('where the secrets are is not guessed', (t) => {
   ]) {
     t.equal(checked(data).secrets, undefined, JSON.stringify(data));
   }
+  t.end();
+});
+
+// --- who connects, and to what
+
+function problemsWhen(surroundings: LaunchSurroundings, data: unknown): string[] {
+  const { told, report } = collector();
+  checkLaunch(data, FOLDER, report, surroundings);
+  return told;
+}
+
+t.test('socket.allow names users and groups, or gives their numbers', (t) => {
+  const allow = { users: ['root', 1001, '1002'], groups: ['root', 4_294_967_294] };
+  t.same(checked(withSocket({ allow })).config?.socket.allow, { uids: [0, 1001, 1002], gids: [0, MAX_ID] });
+  t.same(checked(withSocket({ allow: {} })).config?.socket.allow, { uids: [], gids: [] }, 'nobody may ask');
+  t.equal(checked(GOOD).config?.socket.allow, undefined, 'everybody may');
+  t.end();
+});
+
+t.test('what socket.allow does not know is told, each at its place', (t) => {
+  t.same(
+    problemsOf(withSocket({ allow: { users: ['no such user', 1, true, -1], groups: ['no such group'], gruops: [] } })),
+    [
+      '/socket/allow/gruops: is an unknown key; did you mean "groups"?',
+      '/socket/allow/users/2: must be the name of a user or a uid',
+      '/socket/allow/users/3: must be the name of a user or a uid',
+      '/socket/allow/users/0: is no user in /etc/passwd; users from elsewhere are named by their uid',
+      '/socket/allow/groups/0: is no group in /etc/group; groups from elsewhere are named by their gid',
+    ],
+  );
+  t.same(problemsOf(withSocket({ allow: [] })), ['/socket/allow: must be a mapping']);
+  t.same(problemsOf(withSocket({ allow: { users: 'root' } })), ['/socket/allow/users: must be a list']);
+  t.end();
+});
+
+t.test('where it cannot be told who connects, socket.allow is an error', (t) => {
+  const message = 'cannot be kept here, as it cannot be told who connects: remove it, and use mode and group';
+  t.same(problemsWhen({ tellsPeers: false }, withSocket({ allow: {} })), [`/socket/allow: ${message}`]);
+  t.same(problemsWhen({ tellsPeers: false }, GOOD), []);
+  t.end();
+});
+
+t.test('a daemon that inherits its socket needs none in the file, and may leave when idle', (t) => {
+  const without = { identity: GOOD.identity, secrets: GOOD.secrets };
+  t.same(problemsWhen({ listensOn: 'inherited' }, { ...without, idle_exit_s: 3 }), []);
+  t.same(checked({ ...without, idle_exit_s: 3 }).config?.idleExitMs, 3_000);
+  t.same(checked(without).config?.socket, { mode: 0o600 });
+  t.same(problemsWhen({ listensOn: 'inherited' }, withSocket({})), [], 'nor does one do harm');
+  t.same(problemsOf({ ...GOOD, idle_exit_s: 0 }), ['/idle_exit_s: must be a whole number from 1 to 2147483']);
+  t.end();
+});
+
+t.test('a daemon that makes its socket needs to know where, and cannot be started again', (t) => {
+  const without = { identity: GOOD.identity, secrets: GOOD.secrets };
+  const missing = 'is missing: where to listen, as no socket is inherited';
+  t.same(problemsWhen({ listensOn: 'own' }, GOOD), []);
+  t.same(problemsWhen({ listensOn: 'own' }, without), [`/socket: ${missing}`]);
+  t.same(problemsWhen({ listensOn: 'own' }, { ...without, socket: {} }), [`/socket/path: ${missing}`]);
+  t.same(problemsWhen({ listensOn: 'own' }, { ...without, socket: [] }), ['/socket: must be a mapping']);
+  t.same(problemsWhen({ listensOn: 'own' }, { ...GOOD, idle_exit_s: 3 }), [
+    '/idle_exit_s: is for an inherited socket, and there is none: nobody would start the daemon again',
+  ]);
+  t.same(problemsWhen({ listensOn: 'own' }, []), [': must be a mapping']);
   t.end();
 });

@@ -118,7 +118,7 @@ stores:
     'launch.yaml:4:3: socket.mod: is an unknown key; did you mean "mode"?',
     'launch.yaml:6:1: identity.environment: is missing: the environment this runs in: dev, prod, …',
     'launch.yaml:7:9: identity.role: must be a lower-case letter, then lower-case letters, digits and underscores, 128 characters at most',
-    'launch.yaml:9:1: extra: is an unknown key; known here: identity, secrets, secrets_section, socket, limits, log',
+    'launch.yaml:9:1: extra: is an unknown key; known here: identity, secrets, secrets_section, socket, limits, log, idle_exit_s',
     'secrets.yaml:2:37: policies.open.allowed_principals[2]: is the same principal as [0]',
     'secrets.yaml:3:3: policies."": is no name: it must be a lower-case letter, then lower-case letters, digits and underscores, 128 characters at most',
     'secrets.yaml:5:3: refs.api_key.policy: is missing: the name of a policy',
@@ -288,7 +288,7 @@ t.test('a file that cannot be read does not hide the errors of the other', (t) =
   t.same(
     complaintsOf(() => loadConfiguration(launchFile)).map((line) => line.replace(`${folder}/`, '')),
     [
-      'launch.yaml:8:1: debug: is an unknown key; known here: identity, secrets, secrets_section, socket, limits, log',
+      'launch.yaml:8:1: debug: is an unknown key; known here: identity, secrets, secrets_section, socket, limits, log, idle_exit_s',
       'secrets.yaml: may be written by everybody: chmod o-w it',
     ],
   );

@@ -15,6 +15,7 @@ t.test('the codes are those of the interface, each retryable or not', (t) => {
     invalid_secret_name: false,
     invalid_request: false,
     access_denied: false,
+    peer_denied: false,
     unknown_secret: false,
     secret_not_found: false,
     not_found: false,

@@ -308,6 +308,7 @@ const PRODUCED: Record<ErrorCode, Produced> = {
   invalid_secret_name: { status: 400, retryable: false, produce: get('/secrets/A') },
   invalid_request: { status: 400, retryable: false, produce: get('/secrets?x') },
   access_denied: { status: 403, retryable: false, produce: get('/secrets/guarded') },
+  peer_denied: { status: 403, retryable: false, options: { allow: { uids: [], gids: [] } }, produce: get('/secrets') },
   unknown_secret: { status: 404, retryable: false, produce: get('/secrets/unknown') },
   secret_not_found: { status: 404, retryable: false, produce: get('/secrets/absent') },
   not_found: { status: 404, retryable: false, produce: get('/nothing') },

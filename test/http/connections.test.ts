@@ -1,9 +1,15 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { createServer } from 'node:http';
+import { connect, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { watchConnections } from '../../src/http/connections.js';
 import { testApp, type TestApp } from '../support/app.js';
+import { openRaw, requestText, splitAnswers } from '../support/raw_connection.js';
+import { scriptedBackend } from '../support/scripted_backend.js';
+import { socketIn } from '../support/scripted_server.js';
 import type { Ending } from '../support/temporary.js';
+import { until } from '../support/until.js';
 
 interface Client {
   readonly socket: Socket;
@@ -82,4 +88,61 @@ t.test('what comes above twice the limit is closed, and those before stay', asyn
   third.on('error', () => undefined).resume();
   await once(third, 'close');
   t.equal(await first.status('/secrets'), 200);
+});
+
+t.test('who connects counts as activity, and who is answered', async (t) => {
+  const app = testApp(t);
+  const path = await app.listen();
+  const before = app.quietSince() ?? 0;
+  const first = await client(t, path);
+  await until(() => (app.quietSince() ?? 0) > before);
+  const connected = app.quietSince() ?? 0;
+  t.equal(await first.status('/secrets'), 200);
+  await until(() => (app.quietSince() ?? 0) > connected);
+});
+
+t.test('what has been sent is answered at the end, and idle connections are closed', async (t) => {
+  const backend = scriptedBackend();
+  const app = testApp(t, { backend });
+  const path = await app.listen();
+  const [asking, idle] = [await openRaw(t, path), await openRaw(t, path)];
+  asking.send(requestText('GET /secrets/api_key'));
+  await until(() => backend.calls.length === 1);
+  const finished = app.finish();
+  backend.calls[0]?.answer({ ok: true, value: Buffer.from('late') });
+  t.match(splitAnswers(await asking.closed()), [{ status: 200, body: /late/ }]);
+  t.equal(await idle.closed(), '');
+  await finished;
+  await app.finish();
+});
+
+t.test('every connection can be closed, whatever is going on there', async (t) => {
+  const app = testApp(t, { backend: scriptedBackend() });
+  const path = await app.listen();
+  const asking = await openRaw(t, path);
+  asking.send(requestText('GET /secrets/api_key'));
+  await until(() => app.quietSince() === null);
+  app.disconnect();
+  t.equal(await asking.closed(), '');
+});
+
+t.test('where the kernel cannot be asked, who connects is not known, and a rule for peers lists nobody', async (t) => {
+  const server = createServer((_request, response) => response.end());
+  const connections = watchConnections(server, {
+    limit: () => 8,
+    allow: { uids: [process.getuid?.() ?? 0], gids: [] },
+    onCredentialRequest: () => undefined,
+    kernel: null,
+  });
+  const path = socketIn(t);
+  server.listen(path);
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const [[socket]] = (await Promise.all([once(server, 'connection'), client(t, path)])) as [[Socket], unknown];
+  t.equal(connections.peerOf(socket), null);
+  t.ok(connections.isDenied(socket));
+  t.ok(connections.isDenied(new Socket()), 'nor a connection that never came');
+  const finished = connections.finish();
+  connections.destroy();
+  await finished;
 });

@@ -100,3 +100,21 @@ t.test('what must come after the answers', (t) => {
   });
   t.end();
 });
+
+t.test('what is no HTTP is over when its connection is closed, and counts until then', async (t) => {
+  const exchanges = createExchanges();
+  const socket = new Socket();
+  const before = exchanges.quietSince();
+  t.type(before, 'number');
+  const over = exchanges.beginOn(socket);
+  t.equal(exchanges.quietSince(), null);
+  const idle = exchanges.idle();
+  t.notOk(await isSettled(idle));
+  let acted = 0;
+  exchanges.afterAnswers(socket, () => (acted += 1));
+  t.equal(acted, 1, 'nothing comes after it in its turn');
+  socket.emit('close');
+  t.ok(over.aborted);
+  t.ok(await isSettled(idle));
+  t.ok((exchanges.quietSince() ?? -1) >= (before ?? 0));
+});

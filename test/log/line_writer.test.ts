@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import fs, { closeSync, openSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
@@ -5,6 +6,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { createLineWriter } from '../../src/log/line_writer.js';
+import { descriptorOf } from '../../src/os/peer.js';
+import { connectedPair } from '../support/connected_pair.js';
 import { openPipe } from '../support/pipe.js';
 import { temporaryFolder } from '../support/temporary.js';
 import { until } from '../support/until.js';
@@ -287,3 +290,36 @@ function recordWrites(
   });
   return offered;
 }
+
+t.test('a socket whose reader is stuck holds nobody up, and takes the rest when it is read again', async (t) => {
+  const { client, server } = await connectedPair(t);
+  server.pause();
+  const fd = descriptorOf(client) ?? -1;
+  const writer = createLineWriter(fd, SHORT_MS);
+  t.equal(await writer.append('one\n'), true);
+  const filler = `${'#'.repeat(65_535)}\n`;
+  let written = true;
+  for (let count = 0; count < 100 && written; count += 1) written = await writer.append(filler);
+  t.equal(written, false, 'it was given up');
+  let text = '';
+  server.on('data', (chunk: Buffer) => (text += chunk.toString('latin1'))).resume();
+  await until(() => text.length > 65_536);
+  t.equal(await writer.append('last\n'), true);
+  await until(() => text.endsWith('\nlast\n'));
+  t.ok(text.startsWith('one\n#'));
+  await writer.close();
+});
+
+t.test('where nothing can be sent without waiting, a socket is written', async (t) => {
+  const { client, server } = await connectedPair(t);
+  t.equal(await createLineWriter(descriptorOf(client) ?? -1, LONG_MS, false, null).append('one\n'), true);
+  const [received] = (await once(server, 'data')) as [Buffer];
+  t.equal(received.toString(), 'one\n');
+});
+
+t.test('a socket whose reader is gone takes nothing', async (t) => {
+  const { client, server } = await connectedPair(t);
+  server.destroy();
+  await once(server, 'close');
+  t.equal(await createLineWriter(descriptorOf(client) ?? -1, LONG_MS).append('one\n'), false);
+});

@@ -10,6 +10,7 @@ import { DEFAULT_LIMITS, type Limits } from '../../src/limits.js';
 import { type Audit, type AuditRecord, createAudit } from '../../src/log/audit.js';
 import { createLogger } from '../../src/log/logger.js';
 import { createMetrics } from '../../src/metrics.js';
+import type { PeerRule } from '../../src/os/peer.js';
 import { createRetriever } from '../../src/retrieve.js';
 import { type Ending, temporaryFolder } from './temporary.js';
 
@@ -45,6 +46,7 @@ export interface TestAppOptions {
   readonly serving?: (serving: Serving) => Serving;
   readonly append?: (line: string) => Promise<boolean>;
   readonly logLevel?: LogLevel;
+  readonly allow?: PeerRule;
 }
 
 export interface TestApp extends BuiltApp {
@@ -87,6 +89,7 @@ export function testApp(t: Ending, options: TestAppOptions = {}): TestApp {
     audit: recorder,
     metrics: createMetrics({ gate, config: () => configStatus }),
     log: logger,
+    allow: options.allow,
   });
   t.teardown(async () => {
     built.app.server.closeAllConnections();

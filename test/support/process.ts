@@ -45,6 +45,8 @@ export interface RunOptions {
   /** File descriptors in place of a pipe, or nowhere. */
   readonly stdout?: number | 'ignore';
   readonly stderr?: number | 'ignore';
+  /** From the third file descriptor on. */
+  readonly inherited?: readonly number[];
 }
 
 /** For `under`: the umask that the program starts with. */
@@ -73,10 +75,16 @@ export function startProgram(args: readonly string[], options: RunOptions = {}):
     stdout = 'pipe',
     stderr = 'pipe',
     detached = false,
+    inherited = [],
   } = options;
   const { program = nodeArguments === undefined ? PROGRAM : nodeProgram(PROGRAM.at(-1)!, nodeArguments) } = options;
   const [file, ...rest] = [...under, ...program, ...args];
-  return spawn(file!, rest, { stdio: ['ignore', stdout, stderr], cwd, detached, env: { ...process.env, ...env } });
+  return spawn(file!, rest, {
+    stdio: ['ignore', stdout, stderr, ...inherited],
+    cwd,
+    detached,
+    env: { ...process.env, ...env },
+  });
 }
 
 export interface RunningDaemon extends Configured {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { findGroup, MAX_GID } from '../../src/os/groups.js';
+import { findGroup, findUser, MAX_ID } from '../../src/os/accounts.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 
 const DATABASE = `root:x:0:
@@ -22,8 +22,8 @@ t.test('digits are a gid', (t) => {
 });
 
 t.test('digits that are more than a gid can be are no group', (t) => {
-  t.equal(findGroup(String(MAX_GID), '/nonexistent'), MAX_GID);
-  t.equal(findGroup(String(MAX_GID + 1), '/nonexistent'), undefined);
+  t.equal(findGroup(String(MAX_ID), '/nonexistent'), MAX_ID);
+  t.equal(findGroup(String(MAX_ID + 1), '/nonexistent'), undefined);
   t.equal(findGroup('9'.repeat(40), '/nonexistent'), undefined);
   t.end();
 });
@@ -46,6 +46,20 @@ t.test("an entry without a gid is no group, least of all root's", (t) => {
 
 t.test('without a database no name is known', (t) => {
   t.equal(findGroup('root', '/nonexistent/group'), undefined);
+  t.end();
+});
+
+t.test('a user is found in the same way', (t) => {
+  const database = writeFile(
+    temporaryFolder(t),
+    'passwd',
+    'root:x:0:0:root:/root:/bin/bash\nsvc_feed:x:1001:7::/:/x\n',
+  );
+  t.equal(findUser('svc_feed', database), 1001);
+  t.equal(findUser('nobody_here', database), undefined);
+  t.equal(findUser('4242', database), 4242);
+  t.equal(findUser(4242, database), 4242);
+  t.equal(findUser('root'), 0, 'the database of this machine is the default');
   t.end();
 });
 

@@ -1,0 +1,103 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import t from 'tap';
+import { loadNative, type Native, native } from '../../src/os/native.js';
+import { descriptorOf } from '../../src/os/peer.js';
+import { connectedPair } from '../support/connected_pair.js';
+import { temporaryFolder } from '../support/temporary.js';
+
+const kernel = native as Native;
+
+function fdOf(socket: Socket): number {
+  return descriptorOf(socket) ?? -1;
+}
+
+t.test('where there is none nothing is thrown', (t) => {
+  const refuse = (): never => {
+    throw new Error('no such module');
+  };
+  t.equal(loadNative(refuse), null, 'an installation without it');
+  t.equal(loadNative(refuse, { platform: 'darwin', arch: 'arm64' }), null, 'another system');
+  t.equal(loadNative(undefined, { platform: 'linux', arch: 's390x' }), null, 'another processor');
+  t.end();
+});
+
+t.test('an option of a socket is read, however long it is', async (t) => {
+  if (process.getuid?.() === 0) process.setgroups?.([1, 2, 3]);
+  const { server } = await connectedPair(t);
+  t.equal(kernel.socketOption(fdOf(server), 3, 4)?.readInt32LE(0), 1, 'SO_TYPE: a stream');
+  const [, groups = ''] = /^Groups:\s*(.*?)\s*$/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? [];
+  t.equal(kernel.socketOption(fdOf(server), 59, 0)?.length, groups.split(' ').length * 4, 'SO_PEERGROUPS');
+  t.equal(kernel.socketOption(fdOf(server), 9999, 4), undefined);
+  t.equal(kernel.socketOption(-1, 3, 4), undefined);
+});
+
+t.test('both ends of a connection have a name', async (t) => {
+  const { server, path } = await connectedPair(t);
+  t.equal(kernel.peerName(fdOf(server))?.length, 0, 'who only connects has none');
+  t.equal(kernel.socketName(fdOf(server))?.toString('latin1').replace(/\0$/, ''), path);
+  t.equal(kernel.peerName(-1), undefined);
+});
+
+t.test('what is no Unix socket has no name', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  t.equal(kernel.socketName(descriptorOf(server as unknown as Socket) ?? -1), undefined);
+});
+
+t.test('after reading is shut down what was sent can be read, and nothing more can be sent', async (t) => {
+  const { client, server } = await connectedPair(t);
+  client.write('before');
+  kernel.shutDownReading(fdOf(server));
+  const failed = once(client, 'error');
+  client.write('after');
+  t.match(await failed, [{ code: 'EPIPE' }]);
+  const [received] = (await once(server, 'data')) as [Buffer];
+  t.equal(received.toString(), 'before');
+});
+
+t.test('a descriptor is kept from programs', (t) => {
+  t.equal(kernel.closeOnExec(0), true);
+  t.match(readFileSync('/proc/self/fdinfo/0', 'latin1'), /^flags:\s+0*2\d{6}$/m);
+  t.equal(kernel.closeOnExec(9_999), false);
+  t.end();
+});
+
+t.test('what is sent without waiting goes as far as there is room', async (t) => {
+  const { client, server } = await connectedPair(t);
+  server.pause();
+  const bytes = Buffer.alloc(65_536);
+  let sent: number | string = 0;
+  for (let count = 0; count < 1_000 && typeof sent === 'number'; count += 1) sent = kernel.send(fdOf(client), bytes);
+  t.equal(sent, 'EAGAIN');
+  t.equal(kernel.send(-1, bytes), 'EBADF');
+});
+
+t.test('a datagram to nobody is not sent', (t) => {
+  const path = join(temporaryFolder(t), 's');
+  t.equal(kernel.sendDatagram(Buffer.from(path), Buffer.from('x')), false, 'nobody is there');
+  t.equal(kernel.sendDatagram(Buffer.from('x'.repeat(200)), Buffer.from('x')), false, 'nobody can be there');
+  t.end();
+});
+
+t.test('a variable is taken as its bytes', (t) => {
+  process.env['MXM_TEST_TAKEN'] = 'välue';
+  t.equal(kernel.takeVariable('MXM_TEST_TAKEN')?.toString(), 'välue');
+  t.equal(process.env['MXM_TEST_TAKEN'], '', 'and no more where it was');
+  t.equal(kernel.takeVariable('MXM_TEST_NO_SUCH'), undefined);
+  delete process.env['MXM_TEST_TAKEN'];
+  t.end();
+});
+
+t.test('calls that fail throw nothing', (t) => {
+  const koffi = { load: () => ({ func: () => () => -1 }), errno: () => 9_999, os: { errno: {} } };
+  const failing = loadNative(() => koffi, { platform: 'linux', arch: 'x64' }) as Native;
+  t.equal(failing.send(0, Buffer.alloc(1)), '9999', 'not even with an error that has no name');
+  t.equal(failing.sendDatagram(Buffer.from('/s'), Buffer.from('x')), false);
+  t.equal(failing.forbidCores(), false);
+  t.equal(failing.forbidReading(), false);
+  t.end();
+});
