@@ -1,14 +1,15 @@
 // The README's commands, as they are printed, in a copy of what a clone holds.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
+import { builtClone, cloneOf, realGit, runLine, userEnvironment } from './support/clone.js';
 import { fenceOf, readDocument, ROOT } from './support/markdown.js';
 import { patternOf, printedCommands } from './support/printed_commands.js';
 import { onPath, realComponent, realGopass, realGpg, skipWithout } from './support/real_component.js';
 import { onTerminal, realScript } from './support/terminal.js';
-import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
+import { temporaryFolder, writeFile } from './support/temporary.js';
 
 const INSTALL = 'npm ci --ignore-scripts && ';
 
@@ -16,67 +17,10 @@ const readme = readDocument('README.md');
 const shell = readme.fences.filter(({ under, language }) => under === 'Try it' && language === 'sh');
 const [clone = '', run = '', test = ''] = shell.map(({ text }) => text);
 
-const git = realComponent('git with a clone', existsSync(join(ROOT, '.git')) ? onPath('git') : undefined);
+const root = t;
+const git = realGit();
 const curl = realComponent('curl', onPath('curl'));
 const gopass = realGopass();
-
-/** Makes a program believe that it writes to a terminal, as its reader does. */
-const ON_A_TERMINAL = `import tty from 'node:tty';
-import { syncBuiltinESMExports } from 'node:module';
-tty.isatty = () => true;
-syncBuiltinESMExports();
-`;
-
-/** What a clone would hold if all that is not ignored were committed, with the dependencies of this one. */
-function cloneOf(t: Ending): string {
-  const copy = join(temporaryFolder(t), 'c');
-  const listed = execFileSync(git.file, ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  });
-  for (const file of listed.split('\0')) {
-    if (file === '' || !existsSync(join(ROOT, file))) continue;
-    mkdirSync(dirname(join(copy, file)), { recursive: true });
-    cpSync(join(ROOT, file), join(copy, file));
-  }
-  chmodSync(copy, 0o755);
-  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-  return copy;
-}
-
-let built: string | undefined;
-
-/** One for all tests that need the program built and nothing else. */
-function builtClone(): string {
-  if (built === undefined) {
-    built = cloneOf(t);
-    t.equal(runLine('npm run --silent build', built, userEnvironment(t, built)).status, 0, 'it builds');
-  }
-  return built;
-}
-
-/** A user's environment: nothing of the test runner's, a silent curl, and `mxm-secretsd` on the PATH. */
-function userEnvironment(t: Ending, copy: string, variables: Record<string, string> = {}): Record<string, string> {
-  const folder = temporaryFolder(t);
-  writeFile(folder, '.curlrc', 'silent\n');
-  const terminal = writeFile(folder, 'terminal.mjs', ON_A_TERMINAL);
-  const program = `exec '${process.execPath}' --import '${terminal}' '${copy}/dist/main.js' "$@"`;
-  writeFile(folder, 'mxm-secretsd', `#!/bin/sh\n${program}\n`, 0o700);
-  if (gopass.file !== '') symlinkSync(gopass.file, join(folder, 'gopass'));
-  const PATH = [folder, dirname(process.execPath), process.env['PATH'] ?? ''].join(':');
-  return { PATH, HOME: folder, CURL_HOME: folder, ...variables };
-}
-
-/** Runs a line as a shell does, with both outputs in one, as on a terminal. */
-function runLine(command: string, cwd: string, env: Record<string, string>): { status: number | null; output: string } {
-  const ran = spawnSync('sh', ['-c', `exec 2>&1; ${command}`], {
-    cwd,
-    env,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  return { status: ran.status, output: ran.stdout.replace(/\n$/, '') };
-}
 
 t.test('the command for the tests is the one of package.json', (t) => {
   const { scripts } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as { scripts: Record<string, string> };
@@ -138,7 +82,7 @@ t.test(
   'the log can be read through pino-pretty, in colours on a terminal only',
   { skip: skipWithout(git, realScript()) },
   async (t) => {
-    const copy = builtClone();
+    const copy = builtClone(root);
     const env = userEnvironment(t, copy, { MXM_DEMO_GREETING: 'hello' });
     const line = fenceOf(readme, 'Reading the log', 'sh');
     for (const [isTTY, variables, coloured] of [
@@ -171,7 +115,7 @@ function exported(variables: Record<string, string>): string {
 }
 
 t.test('the example of the library prints what is printed', { skip: skipWithout(git) }, (t) => {
-  const copy = builtClone();
+  const copy = builtClone(root);
   const env = userEnvironment(t, copy, { MXM_DEV_API_KEY: 'k-12345' });
   writeFile(copy, 'example.mjs', fenceOf(readme, 'As a library', 'js'));
   t.same(runLine('node example.mjs', copy, env), { status: 0, output: fenceOf(readme, 'As a library', 'text') });
@@ -183,7 +127,7 @@ t.test(
   { skip: skipWithout(git, gopass, realGpg()) },
   (t) => {
     const home = temporaryFolder(t);
-    const env = userEnvironment(t, builtClone(), { HOME: home, GNUPGHOME: join(home, 'g') });
+    const env = userEnvironment(t, builtClone(root), { HOME: home, GNUPGHOME: join(home, 'g') });
     mkdirSync(join(home, 'g'), { mode: 0o700 });
     t.teardown(() => runLine('gpgconf --kill all', home, env));
 

@@ -1,14 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { realComponent, onPath, realGopass, realGpg, skipWithout } from './support/real_component.js';
-import { bootSystemd, type Machine, type Ran, realSystemd } from './support/systemd.js';
-import { type Ending, temporaryFolder } from './support/temporary.js';
+import { bootSystemd, filesWithProgram, type Machine, type Ran, realSystemd } from './support/systemd.js';
+import type { Ending } from './support/temporary.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const NOT_SOURCES = new Set(['node_modules', 'dist', 'run', 'coverage', '.git', '.tap', '.ci']);
 const UNITS = ['mxm-secretsd@.service', 'mxm-secretsd@.socket'];
 
 const analyze = realComponent('systemd-analyze', onPath('systemd-analyze'));
@@ -49,22 +48,7 @@ policies:
 
 /** The files of the machine: the package as `systemd/install` makes it from a clone, Node, gopass, the configuration. */
 function filesOfMachine(t: Ending): string {
-  const folder = temporaryFolder(t);
-  const clone = join(folder, 'clone');
-  cpSync(ROOT, clone, { recursive: true, filter: (source) => !NOT_SOURCES.has(basename(source)) });
-  symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'));
-  const installed = join(folder, 'installed');
-  execFileSync(join(clone, 'systemd/install'), [], {
-    env: { ...process.env, NODE_OPTIONS: '', DESTDIR: installed },
-    stdio: 'pipe',
-  });
-
-  const files = join(folder, 'files');
-  for (const place of ['opt', 'usr/local/bin', 'etc/mxm-secretsd', 'etc/systemd/system']) {
-    mkdirSync(join(files, place), { recursive: true });
-  }
-  renameSync(join(installed, 'usr/local/lib/mxm-secretsd'), join(files, 'opt/mxm-secretsd'));
-  copyFileSync(process.execPath, join(files, 'usr/local/bin/node'));
+  const files = filesWithProgram(t);
   copyFileSync(realGopass().file, join(files, 'usr/local/bin/gopass'));
   const write = (name: string, text: string): void => writeFileSync(join(files, 'etc', name), text, { mode: 0o644 });
   write('mxm-secretsd/marketdata.yaml', LAUNCH);

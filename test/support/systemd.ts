@@ -1,13 +1,17 @@
-import { execFile, spawn, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ROOT } from './markdown.js';
 import { realComponent, type RealComponent } from './real_component.js';
 import { type Ending, temporaryFolder } from './temporary.js';
 import { until } from './until.js';
 
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** What is made, installed or git's. */
+const NOT_SOURCES = new Set(['node_modules', 'dist', 'run', 'coverage', '.git', '.tap', '.ci']);
 
 const SCRIPT = fileURLToPath(new URL('systemd-in-namespaces', import.meta.url));
 
@@ -44,6 +48,27 @@ export function realSystemd(): RealComponent {
   };
   const found = reason();
   return realComponent(`systemd${found === 'there' ? '' : found}`, found === 'there' ? systemd : undefined);
+}
+
+/** A folder for `bootSystemd` with Node, and in /opt/mxm-secretsd the package as `systemd/install` makes it of a clone. */
+export function filesWithProgram(t: Ending): string {
+  const folder = temporaryFolder(t);
+  const clone = join(folder, 'clone');
+  cpSync(ROOT, clone, { recursive: true, filter: (source) => !NOT_SOURCES.has(basename(source)) });
+  symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'));
+  const installed = join(folder, 'installed');
+  execFileSync(join(clone, 'systemd/install'), [], {
+    env: { ...process.env, NODE_OPTIONS: '', DESTDIR: installed },
+    stdio: 'pipe',
+  });
+
+  const files = join(folder, 'files');
+  for (const place of ['opt', 'usr/local/bin', 'etc/mxm-secretsd', 'etc/systemd/system']) {
+    mkdirSync(join(files, place), { recursive: true });
+  }
+  renameSync(join(installed, 'usr/local/lib/mxm-secretsd'), join(files, 'opt/mxm-secretsd'));
+  copyFileSync(process.execPath, join(files, 'usr/local/bin/node'));
+  return files;
 }
 
 /** Boots it, with what lies in `files` put over the files of this machine. Gone when the test is. */
