@@ -84,7 +84,6 @@ t.test('the package', async (t) => {
         ...schemas,
         'man/mxm-secretsd.1',
         ...units,
-        ...schemas,
         'package.json',
         'README.md',
         'LICENSE',
