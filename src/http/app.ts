@@ -234,6 +234,12 @@ export function buildApp({ serving, configStatus, audit, metrics, log, allow }: 
 
   // Headers beyond the number that Node keeps by default would escape the rules; their block is bounded anyway.
   app.server.maxHeadersCount = 0;
+  // No request with a body is granted, so none is asked to go on. By default Node writes its 100 at once, into the midst
+  // of a pipelined answer. Whether the body still comes is the caller's choice, which the close makes clear.
+  app.server.on('checkContinue', (request, response) => {
+    response.shouldKeepAlive = false;
+    app.routing(request, response);
+  });
   // By default Node keeps the connection open, leaves out Cache-Control, and gives CONNECT to nobody.
   app.server.on('checkExpectation', (request, response) => {
     exchanges.begin(request, response);

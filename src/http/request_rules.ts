@@ -19,6 +19,8 @@ function isForwarded(headers: IncomingHttpHeaders): boolean {
 
 async function hasBody(raw: IncomingMessage): Promise<boolean> {
   if (raw.headers['transfer-encoding'] === undefined) return Number(raw.headers['content-length'] ?? 0) > 0;
+  // Who asks for leave to send a body has one, and waits.
+  if (raw.headers.expect !== undefined) return true;
   // A chunked body may turn out to be empty.
   return new Promise((resolve) => {
     // It keeps flowing into nothing afterwards, so that the next request on the connection gets its turn.

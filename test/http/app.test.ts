@@ -562,11 +562,26 @@ t.test('a request of HTTP/1.1 without Host is refused bare, and one of HTTP/1.0 
   t.match(splitAnswers(await raw.closed()), [{ status: 200 }]);
 });
 
-t.test('a caller that waits for 100 Continue is told the refusal of its body', async (t) => {
+t.test('a caller that waits for 100 Continue is told the refusal of its body in place of it', async (t) => {
+  const path = await testApp(t).listen();
+  for (const framing of [{ 'Content-Length': '3' }, { 'Transfer-Encoding': 'chunked' }]) {
+    const raw = await openRaw(t, path);
+    raw.send(requestText('GET /secrets/api_key', { Expect: '100-continue', ...framing }));
+    await raw.receives('invalid_request');
+    t.match(raw.received(), /^HTTP\/1\.1 400 /);
+    t.match(splitAnswers(await raw.closed()), [{ status: 400 }]);
+  }
+});
+
+t.test('a caller that asks for 100 Continue behind another request gets both answers whole', async (t) => {
   const raw = await openRaw(t, await testApp(t).listen());
-  raw.send(requestText('GET /secrets/api_key', { Expect: '100-continue', 'Content-Length': '3' }));
-  await raw.receives('invalid_request');
-  t.pass();
+  raw.send(requestText('GET /secrets') + requestText('POST /secrets/api_key', { Expect: '100-continue' }));
+  const answers = splitAnswers(await raw.closed());
+  t.same(
+    answers.map(({ status }) => status),
+    [200, 405],
+  );
+  t.match(JSON.parse(answers[1]!.body), { code: 'method_not_allowed' });
 });
 
 t.test('a request to upgrade the connection is answered as if it had not asked', async (t) => {
