@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The only file that touches the arguments, the environment, the signals and the exit of the process.
-import { createInterface, type Interface } from 'node:readline';
+import type { Interface } from 'node:readline';
 import { isatty } from 'node:tty';
 import { EXIT } from './cli/exit_status.js';
 import { type Input, type Io, type Output, OutputError } from './cli/io.js';
@@ -46,7 +46,8 @@ let input: Interface | undefined;
 const stdin: Input = {
   isTTY: isatty(0),
   async readLine() {
-    input ??= createInterface({ input: process.stdin, terminal: false });
+    // Loaded when it is asked for: the daemon never reads a line.
+    input ??= (await import('node:readline')).createInterface({ input: process.stdin, terminal: false });
     const line = await input[Symbol.asyncIterator]().next();
     return line.done === true ? null : line.value;
   },

@@ -22,7 +22,7 @@ import { temporaryFolder } from './support/temporary.js';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** What is made or installed, and what is git's. */
-const NOT_SOURCES = new Set(['node_modules', 'dist', 'run', 'coverage', '.git', '.tap']);
+const NOT_SOURCES = new Set(['.ci', 'node_modules', 'dist', 'run', 'coverage', '.git', '.tap']);
 
 const execute = promisify(execFile);
 
@@ -67,19 +67,16 @@ t.test('the package', async (t) => {
   const packed = await run('npm', ['pack', '--json', '--ignore-scripts'], inProject);
   const [{ filename, files }] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
 
-  await t.test('holds the built JavaScript, its declarations and what a user needs, nothing else', (t) => {
-    const built = filesBelow(join(project, 'src')).flatMap((file) =>
-      ['.js', '.d.ts'].map((ending) => `dist/${file.replace(/\.ts$/, ending)}`),
-    );
+  await t.test('holds the program, the library with its declarations and what a user needs, nothing else', (t) => {
     const examples = filesBelow(join(project, 'config')).map((file) => `config/${file}`);
     const units = filesBelow(join(project, 'systemd')).map((file) => `systemd/${file}`);
     const schemas = filesBelow(join(project, 'schema'))
       .filter((file) => file.endsWith('.json'))
       .map((file) => `schema/${file}`);
+    const packed = files.map(({ path }) => path);
     t.same(
-      files.map(({ path }) => path).sort(),
+      packed.filter((path) => !path.startsWith('dist/')).sort(),
       [
-        ...built,
         ...examples,
         ...schemas,
         'man/mxm-secretsd.1',
@@ -91,6 +88,31 @@ t.test('the package', async (t) => {
         'SECURITY.md',
       ].sort(),
     );
+    const built = packed.filter((path) => path.startsWith('dist/')).map((path) => path.slice('dist/'.length));
+    const program = built.filter((path) => /^(?:main|program-[0-9A-Z]{8})\.js$/.test(path));
+    t.ok(program.length > 5 && program.includes('main.js'), 'a command loads what it runs with');
+    const library = built.filter((path) => path.endsWith('.js') && !program.includes(path));
+    for (const path of ['index.js', 'client/client.js']) t.ok(library.includes(path), path);
+    for (const path of library) t.ok(existsSync(join(project, 'src', path.replace(/\.js$/, '.ts'))), path);
+    const declarations = library.map((path) => path.replace(/\.js$/, '.d.ts'));
+    t.same(built.sort(), [...program, ...library, ...declarations, 'LICENSES.txt'].sort());
+    t.end();
+  });
+
+  await t.test('leaves nothing of an earlier build among what the program loads', async (t) => {
+    const dist = join(project, 'dist');
+    const before = readdirSync(dist);
+    writeFileSync(join(dist, 'program-00000000.js'), '');
+    await run('node', ['bundle.js'], inProject);
+    t.same(readdirSync(dist), before);
+  });
+
+  await t.test('has the licence of each package that is part of the program', (t) => {
+    const licences = readFileSync(join(project, 'dist/LICENSES.txt'), 'utf8');
+    for (const name of ['fastify', 'pino', 'yaml', 'undici', 'prom-client', 'age-encryption']) {
+      t.match(licences, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(`, 'm'));
+    }
+    t.notMatch(licences, /\(undefined\)/);
     t.end();
   });
 

@@ -1,4 +1,5 @@
-import { absolutePath, Type } from '../config/schema.js';
+import * as Type from '@sinclair/typebox';
+import { absolutePath } from '../config/schema.js';
 import type { SecretStore } from '../domain/secrets.js';
 import {
   type Backend,

@@ -1,4 +1,5 @@
-import { cleanText, closedObject, headerText, Type } from '../config/schema.js';
+import * as Type from '@sinclair/typebox';
+import { cleanText, closedObject, headerText } from '../config/schema.js';
 import { childOf, escapePointer } from '../config/pointer.js';
 import type { SecretStore } from '../domain/secrets.js';
 import {

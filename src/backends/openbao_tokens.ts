@@ -1,5 +1,5 @@
-import { type Static, Type } from '@sinclair/typebox';
-import { Value } from '@sinclair/typebox/value';
+import * as Type from '@sinclair/typebox';
+import { Check } from '@sinclair/typebox/value';
 import { type BackendFailure, failure } from './backend.js';
 import { readNamedFile } from './named_file.js';
 import type { Client } from './openbao_client.js';
@@ -132,10 +132,10 @@ export function tokensOfAppRole(ask: Client, { roleIdFile, secretIdFile, mount }
   };
 }
 
-function parse(body: Buffer): Static<typeof granted> | undefined {
+function parse(body: Buffer): Type.Static<typeof granted> | undefined {
   try {
     const data: unknown = JSON.parse(body.toString());
-    return Value.Check(granted, data) ? data : undefined;
+    return Check(granted, data) ? data : undefined;
   } catch {
     return undefined;
   }

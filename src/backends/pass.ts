@@ -1,4 +1,5 @@
-import { absolutePath, cleanText, Type } from '../config/schema.js';
+import * as Type from '@sinclair/typebox';
+import { absolutePath, cleanText } from '../config/schema.js';
 import type { SecretStore } from '../domain/secrets.js';
 import {
   type Backend,

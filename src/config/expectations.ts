@@ -1,4 +1,5 @@
-import { identifier, check, closedObject, type Static, Type } from './schema.js';
+import * as Type from '@sinclair/typebox';
+import { identifier, check, closedObject } from './schema.js';
 import { displayPath } from './display_path.js';
 import { isIdentifier } from '../domain/identifier.js';
 import type { Principal } from '../domain/identity.js';
@@ -45,7 +46,7 @@ function readRoles(file: string, yaml: YamlFile): Expectation[] {
       return [];
     }
     return check(roleSchema, lists, pointer, report).fits
-      ? readLists(file, yaml, role, lists as Static<typeof roleSchema>)
+      ? readLists(file, yaml, role, lists as Type.Static<typeof roleSchema>)
       : [];
   });
 }
@@ -54,7 +55,7 @@ function readLists(
   file: string,
   { report, placeOf }: YamlFile,
   principal: Principal,
-  lists: Static<typeof roleSchema>,
+  lists: Type.Static<typeof roleSchema>,
 ): Expectation[] {
   const seen = new Map<string, string>();
   return (['allow', 'deny'] as const).flatMap((list) =>

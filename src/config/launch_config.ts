@@ -1,4 +1,5 @@
 import { isAbsolute, join, resolve } from 'node:path';
+import * as Type from '@sinclair/typebox';
 import { DEFAULT_LIMITS, type Limits } from '../limits.js';
 import type { RuntimeIdentity } from '../domain/identity.js';
 import { findGroup, findUser, MAX_ID } from '../os/accounts.js';
@@ -14,8 +15,6 @@ import {
   octalMode,
   oneOf,
   type Report,
-  type Static,
-  Type,
   wholeNumber,
 } from './schema.js';
 
@@ -125,7 +124,7 @@ export const LAUNCH_SCHEMA = closedObject({
   ),
 });
 
-type RawLaunch = Static<typeof LAUNCH_SCHEMA>;
+type RawLaunch = Type.Static<typeof LAUNCH_SCHEMA>;
 
 export interface SocketConfig {
   /** Absolute; absent where only an inherited socket will do. */

@@ -1,29 +1,29 @@
-import { type SchemaOptions, type TSchema, Type } from '@sinclair/typebox';
-import { ValueErrorType, Value } from '@sinclair/typebox/value';
+import * as Type from '@sinclair/typebox';
+import { Errors, ValueErrorType } from '@sinclair/typebox/errors';
 import { IDENTIFIER_PATTERN } from '../domain/identifier.js';
 import { didYouMean } from './problems.js';
 import { childOf, splitPointer } from './pointer.js';
 
 /** The building blocks of both configuration schemas. Every object is closed, and `rule` says in words what is allowed. */
-interface Ruled extends SchemaOptions {
+interface Ruled extends Type.SchemaOptions {
   readonly rule: string;
 }
 
-function text(pattern: string, rule: string, options: SchemaOptions = {}) {
+function text(pattern: string, rule: string, options: Type.SchemaOptions = {}) {
   return Type.String({ ...options, pattern, rule } satisfies Ruled);
 }
 
 export const IDENTIFIER_RULE =
   'must be a lower-case letter, then lower-case letters, digits and underscores, 128 characters at most';
 
-export function identifier(options: SchemaOptions = {}) {
+export function identifier(options: Type.SchemaOptions = {}) {
   return text(IDENTIFIER_PATTERN, IDENTIFIER_RULE, options);
 }
 
 const CLEAN = '[^\\s\\x00-\\x1f\\x7f-\\x9f]';
 
 /** Not empty, no white space around it, no control characters. */
-export function cleanText(options: SchemaOptions = {}) {
+export function cleanText(options: Type.SchemaOptions = {}) {
   return text(
     `^${CLEAN}(?:[^\\x00-\\x1f\\x7f-\\x9f]*${CLEAN})?$`,
     'must not be empty, have white space around it or hold a control character',
@@ -31,7 +31,7 @@ export function cleanText(options: SchemaOptions = {}) {
   );
 }
 
-export function absolutePath(options: SchemaOptions = {}) {
+export function absolutePath(options: Type.SchemaOptions = {}) {
   return text(
     `^/(?:[^\\x00-\\x1f\\x7f-\\x9f]*${CLEAN})?$`,
     'must be an absolute path, without white space around it and without control characters',
@@ -40,29 +40,29 @@ export function absolutePath(options: SchemaOptions = {}) {
 }
 
 /** What a header of HTTP can carry. */
-export function headerText(options: SchemaOptions = {}) {
+export function headerText(options: Type.SchemaOptions = {}) {
   return text('^[\\x21-\\x7e]+$', 'must be made of visible ASCII characters', options);
 }
 
-export function wholeNumber(minimum: number, maximum: number, options: SchemaOptions = {}) {
+export function wholeNumber(minimum: number, maximum: number, options: Type.SchemaOptions = {}) {
   return Type.Integer({ ...options, minimum, maximum });
 }
 
-export function octalMode(options: SchemaOptions = {}) {
+export function octalMode(options: Type.SchemaOptions = {}) {
   return text('^0?[0-7]{3}$', 'must be an octal mode in quotes, as "0600"', {
     ...options,
     bareNumber: 'must be in quotes, as "0600": a bare number is not read as octal',
   });
 }
 
-export function oneOf<const T extends readonly string[]>(values: T, options: SchemaOptions = {}) {
+export function oneOf<const T extends readonly string[]>(values: T, options: Type.SchemaOptions = {}) {
   return Type.Union(
     values.map((value) => Type.Literal(value as T[number])),
     options,
   );
 }
 
-export function closedObject<T extends Record<string, TSchema>>(properties: T, options: SchemaOptions = {}) {
+export function closedObject<T extends Record<string, Type.TSchema>>(properties: T, options: Type.SchemaOptions = {}) {
   return Type.Object(properties, { ...options, additionalProperties: false });
 }
 
@@ -79,9 +79,9 @@ export interface Checked {
  * Tells every way in which `value`, which stands at `pointer`, does not fit. What is right of it can be had all the
  * same, so that the rules beyond the schema find what they can find.
  */
-export function check(schema: TSchema, value: unknown, pointer: string, report: Report): Checked {
+export function check(schema: Type.TSchema, value: unknown, pointer: string, report: Report): Checked {
   const wrong = new Set<string>();
-  for (const error of Value.Errors(schema, value)) {
+  for (const error of Errors(schema, value)) {
     if (wrong.has(error.path)) continue; // what is missing is also of the wrong type
     wrong.add(error.path);
     if (error.type === ValueErrorType.ObjectAdditionalProperties) {
@@ -96,7 +96,7 @@ export function check(schema: TSchema, value: unknown, pointer: string, report: 
   };
 }
 
-function describe(type: ValueErrorType, schema: TSchema, value: unknown): string {
+function describe(type: ValueErrorType, schema: Type.TSchema, value: unknown): string {
   if (type === ValueErrorType.ObjectRequiredProperty) return `is missing: ${String(schema.description)}`;
   const rule = ruleBroken(type, schema, value);
   return value === null ? `is empty: it ${rule}` : rule;
@@ -109,11 +109,11 @@ export function unknownKey(pointer: string, known: readonly string[]): string {
   return `is an unknown key${didYouMean(key, known) || `; known here: ${known.join(', ')}`}`;
 }
 
-function propertiesOf(schema: TSchema): object {
+function propertiesOf(schema: Type.TSchema): object {
   return (schema as unknown as { properties: object }).properties;
 }
 
-function ruleBroken(type: ValueErrorType, schema: TSchema, value: unknown): string {
+function ruleBroken(type: ValueErrorType, schema: Type.TSchema, value: unknown): string {
   switch (type) {
     case ValueErrorType.Object:
       return 'must be a mapping';
@@ -144,5 +144,3 @@ function ruleBroken(type: ValueErrorType, schema: TSchema, value: unknown): stri
       return (schema as unknown as Ruled).rule;
   }
 }
-
-export { Type, type Static } from '@sinclair/typebox';

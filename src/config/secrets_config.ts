@@ -1,4 +1,4 @@
-import type { TProperties } from '@sinclair/typebox';
+import * as Type from '@sinclair/typebox';
 import type { BackendKind } from '../backends/backend.js';
 import { beginsWithCredentials, credentialsDirectory } from '../backends/store_path.js';
 import { BACKENDS } from '../backends/table.js';
@@ -17,7 +17,6 @@ import {
   IDENTIFIER_RULE,
   oneOf,
   type Report,
-  Type,
   unknownKey,
 } from './schema.js';
 
@@ -45,7 +44,7 @@ function storeSchema(backend: string | undefined) {
   });
 }
 
-function keysOfAnyBackend(): TProperties {
+function keysOfAnyBackend(): Type.TProperties {
   const keys = [...BACKENDS.values()].flatMap(({ storeKeys }) => Object.keys(storeKeys));
   return Object.fromEntries(keys.map((key) => [key, Type.Optional(Type.Any())]));
 }

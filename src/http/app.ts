@@ -94,6 +94,17 @@ export interface BuiltApp {
   readonly disconnect: () => void;
 }
 
+/**
+ * Schemas describe the answers, for the OpenAPI document; nothing of a request is looked at but its name. So what would
+ * compile them is not loaded, and a schema for a request, which nobody would hold it to, is a defect.
+ */
+const WITHOUT_COMPILERS = {
+  buildSerializer: () => () => JSON.stringify,
+  buildValidator: () => () => {
+    throw new Error('a route has a schema for its requests');
+  },
+};
+
 function createFastify(exchanges: Exchanges) {
   return fastify({
     logger: false,
@@ -107,7 +118,7 @@ function createFastify(exchanges: Exchanges) {
     // The name's own rule is what refuses a long one.
     routerOptions: { maxParamLength: Number.MAX_SAFE_INTEGER },
     rewriteUrl: ({ url = '' }) => routerTarget(url),
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false } },
+    schemaController: { compilersFactory: WITHOUT_COMPILERS },
     clientErrorHandler: (error, socket) => {
       refuseParserError(error, socket, exchanges);
     },

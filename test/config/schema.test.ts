@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import * as Type from '@sinclair/typebox';
 import {
   absolutePath,
   check,
@@ -10,7 +11,6 @@ import {
   IDENTIFIER_RULE,
   octalMode,
   oneOf,
-  Type,
   unknownKey,
   wholeNumber,
 } from '../../src/config/schema.js';

@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox';
+import * as Type from '@sinclair/typebox';
 import type { Logger } from 'pino';
 import { ERROR_CODES } from '../../domain/errors.js';
 import type { App, ConfigStatus } from '../app.js';

@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox';
+import * as Type from '@sinclair/typebox';
 import { principalOf } from '../../domain/identity.js';
 import type { App } from '../app.js';
 

@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox';
+import * as Type from '@sinclair/typebox';
 import type { App } from '../app.js';
 
 const answer = Type.Object({ secrets: Type.Array(Type.String()) });
