@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { loadConfiguration } from '../src/config/load.js';
 import { startDaemon } from '../src/daemon.js';
@@ -9,7 +10,7 @@ import { ask } from './support/http_client.js';
 import { openPipe } from './support/pipe.js';
 import { startDaemonProcess, writeConfiguration } from './support/process.js';
 import { openRaw, requestText, splitAnswers } from './support/raw_connection.js';
-import { type Ending, writeFile } from './support/temporary.js';
+import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
 import { until } from './support/until.js';
 
 const SECRETS = `
@@ -145,6 +146,21 @@ t.test('SIGUSR1 opens no inspector', async (t) => {
   t.equal((await ask(daemon.socket, '/secrets/api_key')).status, 200);
   t.same(await daemon.stop(), { status: 0, signal: null });
   t.equal(daemon.stderr(), '');
+});
+
+t.test('an inspector that SIGUSR1 has opened during the start is closed', async (t) => {
+  const early = `import inspector from 'node:inspector';
+process.kill(process.pid, 'SIGUSR1');
+while (inspector.url() === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+console.error('opened');
+process.on('SIGUSR2', () => console.error(\`now it is \${inspector.url()}\`));
+`;
+  const preload = pathToFileURL(writeFile(temporaryFolder(t), 'preload.mjs', early)).href;
+  const nodeArguments = ['--inspect-port=0', `--import=${preload}`];
+  const daemon = await startDaemonProcess(t, { secrets: SECRETS, env: ENVIRONMENT, nodeArguments });
+  t.match(daemon.stderr(), /^opened$/m);
+  daemon.child.kill('SIGUSR2');
+  await until(() => /^now it is undefined$/m.test(daemon.stderr()));
 });
 
 t.test('a start that fails leaves nothing open', async (t) => {

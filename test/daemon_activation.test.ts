@@ -168,6 +168,17 @@ t.test('the service manager is told', { skip }, async (t) => {
     await told('stores: must be a mapping');
   });
 
+  await t.test('why a socket cannot be served', async (t) => {
+    const { launchFile, folder } = writeConfiguration(t, { secrets: SECRETS });
+    const serve = ['serve', '--launch', launchFile];
+    const several = inheriting([await listeningFd(t), await listeningFd(t)], { env: { NOTIFY_SOCKET: name } });
+    t.match(await runProgram(serve, several), { status: 78 });
+    await told('STATUS=LISTEN_FDS: the inherited socket must be one socket');
+    writeFileSync(join(folder, 's.sock'), 'a file');
+    t.match(await runProgram(serve, { env: { NOTIFY_SOCKET: name } }), { status: 73 });
+    await told('s.sock: there is a file that is no socket');
+  });
+
   await t.test('and if it is dead nothing happens', async (t) => {
     const daemon = await startDaemonProcess(t, { secrets: SECRETS, env: { NOTIFY_SOCKET: `${name}.gone` } });
     t.match(await daemon.stop(), { status: 0 });

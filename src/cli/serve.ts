@@ -1,9 +1,10 @@
 import { loadConfiguration } from '../config/load.js';
 import { ConfigError } from '../config/problems.js';
-import { startDaemon } from '../daemon.js';
+import { type Daemon, startDaemon } from '../daemon.js';
 import { createTakenVariables } from '../os/environment.js';
-import { takeInheritedSocket } from '../os/inherited_socket.js';
+import { InheritedSocketError, takeInheritedSocket } from '../os/inherited_socket.js';
 import { findServiceManager } from '../os/service_manager.js';
+import { SocketError } from '../os/socket_file.js';
 import { type OptionValues, requiredOption } from './arguments.js';
 import { EXIT } from './exit_status.js';
 import type { Io } from './io.js';
@@ -20,17 +21,22 @@ export async function serve(io: Io, options: OptionValues): Promise<number> {
   const { environment, stdout } = io;
   const openWays = io.harden();
   const manager = findServiceManager(environment);
-  const inherited = takeInheritedSocket(environment);
-  const listensOn = inherited === null ? 'own' : 'inherited';
-  const daemon = await startDaemon(() => loadConfiguration(launchFile, { listensOn, environment }), {
-    environment,
-    taken: createTakenVariables(environment),
-    logFd: stdout.fd,
-    inherited,
-    manager,
-    openWays,
-  }).catch((error: unknown) => {
-    if (error instanceof ConfigError) manager.status(error.message);
+  const start = async (): Promise<Daemon> => {
+    const inherited = takeInheritedSocket(environment);
+    const listensOn = inherited === null ? 'own' : 'inherited';
+    return startDaemon(() => loadConfiguration(launchFile, { listensOn, environment }), {
+      environment,
+      taken: createTakenVariables(environment),
+      logFd: stdout.fd,
+      inherited,
+      manager,
+      openWays,
+    });
+  };
+  const daemon = await start().catch((error: unknown) => {
+    // The message of a defect may hold anything.
+    if (error instanceof ConfigError || error instanceof InheritedSocketError || error instanceof SocketError)
+      manager.status(error.message);
     throw error;
   });
   reload = () => daemon.reload();
