@@ -31,7 +31,7 @@ const LAST_ANSWER_MS = 2_000;
 export interface Daemon {
   /**
    * Reads the configuration again and swaps it in as one; in error, or with another identity or socket, the last good
-   * one stays. Also opens the audit file anew.
+   * one stays. Either way the audit file is opened anew.
    */
   reload(): void;
   /** Lets requests in flight finish, answers later ones `shutting_down`, removes the socket. */
@@ -150,6 +150,21 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
     await closeLogs();
   }
 
+  function swapAudit(next: Configuration): void {
+    const opened = openAudit(next);
+    void auditFile?.close();
+    auditFile = opened;
+  }
+
+  /** It may have been rotated, whatever is wrong with the configuration. */
+  function reopenAudit(): void {
+    try {
+      swapAudit(configuration);
+    } catch {
+      // The one that is open takes the records on, and none is lost.
+    }
+  }
+
   async function closeLogs(): Promise<void> {
     await Promise.all([writer.close(), auditFile?.close()]);
   }
@@ -161,9 +176,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
       try {
         const next = load();
         refuseChanges(configuration, next);
-        const nextAuditFile = openAudit(next);
-        void auditFile?.close();
-        auditFile = nextAuditFile;
+        swapAudit(next);
         configuration = next;
         serving = serve(next);
         lastError = null;
@@ -174,6 +187,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
         const message = error instanceof ConfigError ? error.message : kindOf(error);
         lastError = { at: new Date(), message };
         log.error({ event: 'reload_refused', problems: message.split('\n') });
+        reopenAudit();
       }
       status.ready();
       idleness.look();

@@ -1,9 +1,9 @@
-import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { ask } from './support/http_client.js';
 import { type RunningDaemon, startDaemonProcess } from './support/process.js';
-import { writeFile } from './support/temporary.js';
+import { temporaryFolder, writeFile } from './support/temporary.js';
 import { until } from './support/until.js';
 
 function secrets(...names: string[]): string {
@@ -107,6 +107,29 @@ t.test('audit records go to their file, which SIGHUP opens anew', async (t) => {
   t.same(outcomes(file), ['c']);
   t.same(outcomes(rotated), ['a', 'b']);
   t.same(daemon.audit(), [], 'and none goes to stdout');
+});
+
+t.test('a reload that is refused opens the audit file anew all the same, or leaves it where it cannot', async (t) => {
+  const folder = join(temporaryFolder(t), 'audit');
+  mkdirSync(folder);
+  const file = join(folder, 'audit.jsonl');
+  const daemon = await startDaemonProcess(t, {
+    secrets: secrets('a'),
+    env: ENVIRONMENT,
+    launch: `log: { audit_file: ${file} }\n`,
+  });
+  const lines = (path: string): number => readFileSync(path, 'utf8').split('\n').length - 1;
+  writeFile(daemon.folder, 'secrets.yaml', 'refs: {}\n');
+  renameSync(file, `${file}.1`);
+  t.match(await reload(daemon), { event: 'reload_refused' });
+  await ask(daemon.socket, '/secrets/a');
+  t.equal(lines(file), 1);
+  t.equal(lines(`${file}.1`), 0);
+
+  renameSync(folder, `${folder}.moved`);
+  t.match(await reload(daemon), { event: 'reload_refused' });
+  t.equal((await ask(daemon.socket, '/secrets/a')).status, 200);
+  t.equal(lines(`${folder}.moved/audit.jsonl`), 2);
 });
 
 t.test('an audit file that cannot be opened stops the start, and leaves a running daemon as it is', async (t) => {

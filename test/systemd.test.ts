@@ -1,15 +1,17 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { realComponent, onPath, realGopass, realGpg, skipWithout } from './support/real_component.js';
 import { bootSystemd, filesWithProgram, type Machine, type Ran, realSystemd } from './support/systemd.js';
 import type { Ending } from './support/temporary.js';
+import { until } from './support/until.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const UNITS = ['mxm-secretsd@.service', 'mxm-secretsd@.socket'];
 
+const logrotate = realComponent('logrotate', onPath('logrotate'));
 const analyze = realComponent('systemd-analyze', onPath('systemd-analyze'));
 
 t.test('the exposure of the service is 0.5 at most', { skip: analyze.skip }, (t) => {
@@ -63,6 +65,12 @@ function filesOfMachine(t: Ending): string {
   write('systemd/system/too-large.service', consumer('too_large'));
   for (const unit of [longUnit(83), longUnit(84)]) write(`systemd/system/${unit}`, consumer('k'));
   return files;
+}
+
+/** What the README puts beside the unit for an audit file. */
+function auditDropIn(): string {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+  return /```ini\n( *\[Service\]\n *LogsDirectory[^`]*)```/.exec(readme)![1]!.replace(/^ +/gm, '');
 }
 
 /** With an id of one character it has so many with it. */
@@ -200,6 +208,37 @@ t.test('under a real systemd', { skip }, async (t) => {
       t.not((await machine.run('systemctl', 'start', longUnit(84))).status, 0);
     },
   );
+
+  await t.test('its audit file is rotated as config/logrotate says', { skip: logrotate.skip }, async (t) => {
+    const launch = machine.file('/etc/mxm-secretsd/marketdata.yaml');
+    const folder = '/var/log/mxm-secretsd/marketdata';
+    writeFileSync(launch, LAUNCH.replace('idle_exit_s: 3', `log: { audit_file: ${folder}/audit.jsonl }`));
+    mkdirSync(machine.file('/etc/systemd/system/mxm-secretsd@.service.d'));
+    writeFileSync(machine.file('/etc/systemd/system/mxm-secretsd@.service.d/audit.conf'), auditDropIn());
+    await machine.must('systemctl', 'daemon-reload');
+    await machine.must('systemctl', 'restart', SERVICE);
+    await askFor(machine, '/secrets/before');
+    const pid = await machine.property(SERVICE, 'MainPID');
+    const rotation = ['logrotate', '--force', '--state', '/run/rotated', '/opt/mxm-secretsd/config/logrotate'];
+    t.same(await machine.run(...rotation), { status: 0, stdout: '', stderr: '' });
+    await until(() => existsSync(machine.file(`${folder}/audit.jsonl`)));
+    await askFor(machine, '/secrets/after');
+    t.equal(await machine.property(SERVICE, 'MainPID'), pid);
+    for (const [name, secret] of [
+      ['audit.jsonl.1', 'before'],
+      ['audit.jsonl', 'after'],
+    ] as const) {
+      const file = `${folder}/${name}`;
+      t.match(await machine.must('stat', '-c', '%A %U', file), '-rw------- mxm-marketdata');
+      const records = (await machine.must('cat', file)).trimEnd().split('\n');
+      t.same(
+        records.map((line) => (JSON.parse(line) as { secret: string }).secret),
+        [secret],
+      );
+    }
+    writeFileSync(launch, LAUNCH);
+    await machine.must('systemctl', 'restart', SERVICE);
+  });
 
   await t.test('after SIGKILL under load the next request is answered', async (t) => {
     const loop = 'while :; do "$@" >/dev/null; done';

@@ -192,6 +192,10 @@ export function buildApp({ serving, configStatus, audit, metrics, log, allow }: 
   app.addHook('onRequest', async (request, reply) => {
     request.startedAt = performance.now();
     request.over = exchanges.begin(request.raw, reply.raw);
+    if (request.over.aborted) {
+      reply.hijack();
+      return undefined;
+    }
     // RFC 9112 §3.2. Node's own refusal leaves out Cache-Control.
     if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) {
       reply.hijack();

@@ -1,9 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
+/** Requests that a connection may bring before the first of them is answered: each one waits in memory for its turn. */
+const MAX_UNANSWERED = 128;
+
 /** Requests and their answers, by connection. */
 export interface Exchanges {
-  /** Counts a request in. The signal is aborted when its answer has been sent, or can no longer be as the caller has left. */
+  /**
+   * Counts a request in. The signal is aborted when its answer has been sent, or can no longer be as the caller has left.
+   * One that is too many closes the connection, is not counted, and has a signal that is aborted from the start.
+   */
   begin(request: IncomingMessage, response: ServerResponse): AbortSignal;
   /** The same for what is no HTTP and goes on until the connection is closed. */
   beginOn(socket: Duplex): AbortSignal;
@@ -62,7 +68,12 @@ export function createExchanges(): Exchanges {
 
   return {
     begin(request, response) {
-      const { over, end } = add(request.socket, request);
+      const { socket } = request;
+      if (exchangesOf(socket).size >= MAX_UNANSWERED) {
+        socket.destroy();
+        return AbortSignal.abort();
+      }
+      const { over, end } = add(socket, request);
       response.once('close', end);
       return over;
     },

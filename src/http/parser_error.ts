@@ -7,8 +7,13 @@ const STATUS_LINES: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
 };
 
+/** Each piece that comes after an error is one to Node again. */
+const refused = new WeakSet<Socket>();
+
 /** What the HTTP parser refuses never becomes a request: it is answered on the bare socket, which is then closed. */
 export function refuseParserError(error: { readonly code: string }, socket: Socket, exchanges: Exchanges): void {
+  if (refused.has(socket)) return;
+  refused.add(socket);
   const status = STATUS_LINES[error.code] ?? '400 Bad Request';
   exchanges.afterAnswers(socket, () => {
     if (!socket.writable) return;

@@ -40,7 +40,7 @@ export function createLineWriter(
 ): LineWriter {
   const sink = withoutBlocking(target, kernel);
   const report = createLogger('warn', { write: log });
-  let waiting: Line[] = [];
+  let waiting = new Set<Line>();
   let waitingLogBytes = 0;
   let droppedLogLines = 0;
   /** The last write ended within a line: the next one must not continue it. */
@@ -49,15 +49,15 @@ export function createLineWriter(
   let busy: Promise<void> | undefined;
 
   function enqueue(line: Line): void {
-    waiting.push(line);
+    waiting.add(line);
     busy ??= work();
   }
 
   async function work(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
-    while (waiting.length > 0) {
-      const lines = waiting;
-      waiting = [];
+    while (waiting.size > 0) {
+      const lines = [...waiting];
+      waiting = new Set();
       waitingLogBytes = 0;
       const complete = await flush(lines);
       if (complete && droppedLogLines > 0) {
@@ -120,7 +120,7 @@ export function createLineWriter(
         const timer = setTimeout(() => {
           resolve(false);
           // What is not being written yet never will be: its answer has said so.
-          waiting = waiting.filter((other) => other !== line);
+          waiting.delete(line);
         }, timeoutMs);
         enqueue(line);
       });

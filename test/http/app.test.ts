@@ -457,6 +457,18 @@ t.test('pipelined requests are answered in order', async (t) => {
   ]);
 });
 
+t.test('a caller that sends on and on without an answer is cut off, and nothing more of it is looked at', async (t) => {
+  const backend = scriptedBackend();
+  const app = testApp(t, { backend });
+  const path = await app.listen();
+  const raw = await openRaw(t, path);
+  raw.send(requestText('GET /secrets/api_key').repeat(1_000));
+  t.equal(await raw.closed(), '');
+  await app.drain();
+  t.equal(app.audit.length, 128);
+  t.equal((await ask(path, '/healthz')).status, 503, 'draining');
+});
+
 t.test('draining', (t) => {
   t.test('ends at once where nothing is in flight', async (t) => {
     const { drain } = testApp(t);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import t from 'tap';
@@ -43,6 +44,18 @@ t.test('a connection gets one listener, however many requests it brings', (t) =>
   for (let count = 0; count < 100; count += 1) begin(exchanges, socket).answered();
   t.equal(socket.listenerCount('close'), 1);
   t.end();
+});
+
+t.test('one request too many closes its connection, and is not counted', async (t) => {
+  const exchanges = createExchanges();
+  const socket = new Socket();
+  const first = Array.from({ length: 128 }, () => begin(exchanges, socket));
+  t.notOk(socket.destroyed);
+  t.ok(begin(exchanges, socket).over.aborted);
+  t.ok(socket.destroyed);
+  await once(socket, 'close');
+  t.ok(first.every(({ over }) => over.aborted));
+  t.ok(await isSettled(exchanges.idle()));
 });
 
 t.test('there is idleness once every request is over', async (t) => {

@@ -126,6 +126,23 @@ t.test('garbage behind a request', (t) => {
     );
   });
 
+  t.test('waits once for the answer, however much of it comes', async (t) => {
+    const backend = scriptedBackend();
+    const path = await testApp(t, { backend }).listen();
+    const raw = await openRaw(t, path);
+    const warnings: Error[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', warned);
+    t.teardown(() => process.off('warning', warned));
+    raw.send(requestText('GET /secrets/api_key') + 'hello\r\n\r\n');
+    await until(() => backend.calls.length === 1);
+    for (let piece = 0; piece < 20; piece += 1) {
+      raw.send('more of it\r\n\r\n');
+      await ask(path, '/healthz');
+    }
+    t.same(warnings, [], 'Node counts listeners');
+  });
+
   t.test('is refused by itself where the answer has gone out', async (t) => {
     const raw = await openRaw(t, await testApp(t).listen());
     raw.send(requestText('GET /healthz'));

@@ -171,6 +171,26 @@ t.test('a reader that does not read', (t) => {
     t.same(offered, [6]);
   });
 
+  t.test('lets very many lines be given up at once, in a time that does not grow with their square', async (t) => {
+    const held: (() => void)[] = [];
+    recordWrites(
+      t,
+      (bytes) => bytes.length,
+      (go) => void held.push(go),
+    );
+    const writer = createLineWriter(openFile(t).fd, SHORT_MS);
+    const first = writer.append('first\n');
+    await until(() => held.length === 1);
+    const begun = process.cpuUsage();
+    const lines = await Promise.all(Array.from({ length: 50_000 }, () => writer.append('given up\n')));
+    t.notOk(lines.includes(true));
+    const { user } = process.cpuUsage(begun);
+    t.ok(user < 4_000_000, `${user / 1_000} ms of the processor, and not the square of it`);
+    held.pop()?.();
+    await first;
+    await writer.drained();
+  });
+
   t.test('gets the next record on a line of its own behind one that was cut', async (t) => {
     const pipe = openPipe(t);
     const filled = pipe.fill();
