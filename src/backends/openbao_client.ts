@@ -57,6 +57,8 @@ const STANDBY = failure('backend_unavailable', 'server_standby');
 const SEALED = failure('backend_unavailable', 'server_sealed');
 const BUSY = failure('backend_unavailable', 'server_busy');
 const BROKEN = failure('backend_unavailable', 'server_error');
+const CA_UNREADABLE = failure('backend_unavailable', 'credential_unreadable');
+const NO_WEBASSEMBLY = failure('backend_unavailable', 'webassembly_missing');
 
 /** It may pass within the time of one request. */
 const PASSING: ReadonlySet<BackendFailure> = new Set([UNREACHABLE, BUSY, BROKEN]);
@@ -73,12 +75,14 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
   /** The index of the address that answered last: it is asked first, so that a dead one is not waited for each time. */
   let preferred = 0;
 
-  /** Undefined when the certificates cannot be read. The library is loaded where there is a use for it. */
-  async function poolsNow(): Promise<readonly Dispatcher[] | undefined> {
+  /** The library is loaded where there is a use for it. */
+  async function poolsNow(): Promise<readonly Dispatcher[] | BackendFailure> {
+    // The library reads HTTP with it, and without it ends the process as soon as it is loaded.
+    if (!('WebAssembly' in globalThis)) return NO_WEBASSEMBLY;
     const caFingerprint = caFile && fileFingerprint(caFile);
     if (opened !== undefined && opened.caFingerprint === caFingerprint) return opened.pools;
     const ca = caFile === undefined ? undefined : await readNamedFile(caFile);
-    if (caFile !== undefined && ca === undefined) return undefined;
+    if (caFile !== undefined && ca === undefined) return CA_UNREADABLE;
     /* c8 ignore next */
     const { Pool } = await import('undici'); // the measuring counts a branch in it that is none
     const pools = addresses.map(
@@ -147,7 +151,7 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
 
   return async (question) => {
     const pools = await poolsNow();
-    if (pools === undefined) return failure('backend_unavailable', 'credential_unreadable');
+    if ('code' in pools) return pools;
     let pause = FIRST_PAUSE_MS;
     for (let round = 1; ; round += 1) {
       const answer = await askRound(pools, question);
