@@ -72,7 +72,7 @@ interface NoAnswer {
 
 export function createClient({ addresses, namespace, caFile }: ClientOptions): Client {
   let opened: { readonly pools: readonly Dispatcher[]; readonly caFingerprint: string | undefined } | undefined;
-  /** The index of the address that answered last: it is asked first, so that a dead one is not waited for each time. */
+  /** The address that is asked first: that which answered last, so that a dead one is not waited for each time. */
   let preferred = 0;
 
   /** The library is loaded where there is a use for it. */
@@ -142,7 +142,11 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
         preferred = index;
         return answer;
       }
-      if (question.signal.aborted) return TIMED_OUT;
+      if (question.signal.aborted) {
+        // It may have said nothing for all of a short time: the next question begins behind it.
+        preferred = (index + 1) % pools.length;
+        return TIMED_OUT;
+      }
       // Of several the one who said something tells more than the one who is not there.
       if (answer.failure !== UNREACHABLE) told = answer;
     }
