@@ -28,7 +28,10 @@ export function lengthWithoutLineEndings(bytes: Buffer): number {
  * Takes the entry over, and fills it with zeros unless it is itself the value.
  */
 export function valueOfEntry(entry: Buffer, field: string | undefined): BackendAnswer {
-  if (field === undefined) return { ok: true, value: withoutLineEndings(entry) };
+  // Of a damaged entry gpg and gopass may give nothing and succeed: it is empty then, and not without that field.
+  if (field === undefined || lengthWithoutLineEndings(entry) === 0) {
+    return { ok: true, value: withoutLineEndings(entry) };
+  }
   const answer =
     field === 'password' ? joined([firstLine(entry)]) : (yamlValue(entry, field) ?? keyValues(entry, field));
   entry.fill(0);

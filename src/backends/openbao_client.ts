@@ -57,6 +57,8 @@ const STANDBY = failure('backend_unavailable', 'server_standby');
 const SEALED = failure('backend_unavailable', 'server_sealed');
 const BUSY = failure('backend_unavailable', 'server_busy');
 const BROKEN = failure('backend_unavailable', 'server_error');
+const CA_UNREADABLE = failure('backend_unavailable', 'credential_unreadable');
+const NO_WEBASSEMBLY = failure('backend_unavailable', 'webassembly_missing');
 
 /** It may pass within the time of one request. */
 const PASSING: ReadonlySet<BackendFailure> = new Set([UNREACHABLE, BUSY, BROKEN]);
@@ -70,15 +72,17 @@ interface NoAnswer {
 
 export function createClient({ addresses, namespace, caFile }: ClientOptions): Client {
   let opened: { readonly pools: readonly Dispatcher[]; readonly caFingerprint: string | undefined } | undefined;
-  /** The index of the address that answered last: it is asked first, so that a dead one is not waited for each time. */
+  /** The address that is asked first: that which answered last, so that a dead one is not waited for each time. */
   let preferred = 0;
 
-  /** Undefined when the certificates cannot be read. The library is loaded where there is a use for it. */
-  async function poolsNow(): Promise<readonly Dispatcher[] | undefined> {
+  /** The library is loaded where there is a use for it. */
+  async function poolsNow(): Promise<readonly Dispatcher[] | BackendFailure> {
+    // The library reads HTTP with it, and without it ends the process as soon as it is loaded.
+    if (!('WebAssembly' in globalThis)) return NO_WEBASSEMBLY;
     const caFingerprint = caFile && fileFingerprint(caFile);
     if (opened !== undefined && opened.caFingerprint === caFingerprint) return opened.pools;
     const ca = caFile === undefined ? undefined : await readNamedFile(caFile);
-    if (caFile !== undefined && ca === undefined) return undefined;
+    if (caFile !== undefined && ca === undefined) return CA_UNREADABLE;
     /* c8 ignore next */
     const { Pool } = await import('undici'); // the measuring counts a branch in it that is none
     const pools = addresses.map(
@@ -138,7 +142,11 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
         preferred = index;
         return answer;
       }
-      if (question.signal.aborted) return TIMED_OUT;
+      if (question.signal.aborted) {
+        // It may have said nothing for all of a short time: the next question begins behind it.
+        preferred = (index + 1) % pools.length;
+        return TIMED_OUT;
+      }
       // Of several the one who said something tells more than the one who is not there.
       if (answer.failure !== UNREACHABLE) told = answer;
     }
@@ -147,7 +155,7 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
 
   return async (question) => {
     const pools = await poolsNow();
-    if (pools === undefined) return failure('backend_unavailable', 'credential_unreadable');
+    if ('code' in pools) return pools;
     let pause = FIRST_PAUSE_MS;
     for (let round = 1; ; round += 1) {
       const answer = await askRound(pools, question);

@@ -139,6 +139,7 @@ const REASONS = {
   token_refused: 'the server does not accept the token, which may have expired: put a valid one into "token_file"',
   unexpected_answer: 'the backend ended in a way that is not known: run it by hand as the daemon user',
   value_too_large: 'the value is larger than max_value_bytes: correct the entry, or allow more',
+  webassembly_missing: 'this backend needs WebAssembly, which Node does not have with --jitless: start it without that',
 } as const satisfies Record<string, string>;
 
 export type Reason = keyof typeof REASONS;

@@ -68,8 +68,14 @@ t.test('another name is that key of the lines after the first', (t) => {
   t.equal(value(entry, 'empty'), '');
   t.equal(value('pw\na: \na: x\na: \n', 'a'), '\nx', 'empty values too');
   for (const absent of ['key', 'User', 'no', 'nothing', 'use', 'https']) t.equal(value(entry, absent), MISSING, absent);
-  t.equal(value('', 'user'), MISSING);
   t.equal(value('pw', 'pw'), MISSING);
+  t.end();
+});
+
+t.test('an entry of nothing but line endings is empty, whatever field is asked for', (t) => {
+  for (const entry of ['', '\n', '\r\n\n']) {
+    for (const field of [undefined, 'password', 'user']) t.equal(value(entry, field), '', JSON.stringify(entry));
+  }
   t.end();
 });
 

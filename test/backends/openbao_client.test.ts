@@ -233,6 +233,16 @@ t.test('several addresses are tried in turn', async (t) => {
     t.equal(await askWith(client), '200 yes');
   });
 
+  await t.test('one that says nothing until the time is up is the last to be asked after that', async (t) => {
+    const silent = await rawServer(t, () => undefined);
+    const client = createClient(at(silent, silent, good));
+    for (let round = 0; round < 2; round += 1) {
+      t.equal(await askWith(client, { signal: AbortSignal.timeout(50) }), TIMED_OUT);
+    }
+    t.equal(await askWith(client), '200 yes');
+    t.equal(await askWith(client), '200 yes');
+  });
+
   await t.test('of several failures the one is told that somebody said', async (t) => {
     const sealed = await scriptedServer(t, saying(503, 'sealed'));
     t.equal(await ask(at(sealed, dead)), 'backend_unavailable/server_sealed');

@@ -57,7 +57,7 @@ policies:
   open: { allowed_principals: [marketdata] }
   nobody: { allowed_principals: [] }
 `,
-    launch: 'log: { level: trace }\n',
+    launch: 'log: { level: trace }\nlimits: { backend_timeout_ms: 30000 }\n',
   });
   const { folder } = configured;
   writeFile(folder, 'token', `${token}\n`);
@@ -153,6 +153,33 @@ policies:
   }
 });
 
+t.test('where Node runs without WebAssembly the store is unavailable, and the others are served', async (t) => {
+  const configured = writeConfiguration(t, {
+    secrets: `
+stores:
+  server: { backend: openbao, root: mxm, address: 'http://127.0.0.1:9', auth: { token_file: token } }
+  mounted: { backend: file, root: mounted }
+refs:
+  of_server: { store: server, path: x, policy: open }
+  of_file: { store: mounted, path: x, policy: open }
+policies:
+  open: { allowed_principals: [marketdata] }
+`,
+  });
+  writeFile(configured.folder, 'token', 'some-token');
+  writeFile(configured.folder, 'mounted/x', 'value');
+  const daemon = await serveProcess(t, configured, { nodeArguments: ['--jitless'] });
+  t.match((await ask(daemon.socket, '/secrets/of_server')).json, { status: 503, code: 'backend_unavailable' });
+  t.match(await until(() => daemon.log().find(({ event }) => event === 'secret_failed')), {
+    reason: 'webassembly_missing',
+  });
+  t.match((await ask(daemon.socket, '/readyz')).json, {
+    stores: { server: { status: 'unready', code: 'backend_unavailable' }, mounted: { status: 'ready' } },
+  });
+  t.equal((await ask(daemon.socket, '/secrets/of_file')).json['value'], 'value');
+  t.same(await daemon.stop(), { status: 0, signal: null });
+});
+
 t.test('a server that does not answer in time is a timeout', async (t) => {
   let closed = 0;
   const silent = await scriptedServer(t, (request) => request.socket.once('close', () => (closed += 1)));
@@ -169,8 +196,11 @@ policies:
   });
   writeFile(configured.folder, 'token', 'some-token');
   const daemon = await serveProcess(t, configured);
-  t.match((await ask(daemon.socket, '/secrets/slow')).json, { status: 504, code: 'backend_timeout' });
-  await until(() => closed === 1);
+  await until(async () => {
+    t.match((await ask(daemon.socket, '/secrets/slow')).json, { status: 504, code: 'backend_timeout' });
+    // On a busy machine the first one may end while the client is being loaded.
+    return closed > 0;
+  });
   const leaving = new AbortController();
   const asking = ask(daemon.socket, '/secrets/slow', { signal: leaving.signal });
   leaving.abort();

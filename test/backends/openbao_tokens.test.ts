@@ -75,20 +75,19 @@ async function loggedIn(role: AppRole, answer: Answer): Promise<unknown> {
   return token;
 }
 
-/** Seconds; most of it is over at once. */
-const SHORT = 0.06;
+/** Lets the clock that the times of a token are counted with go forward. */
+function forward(t: Test, seconds: number): void {
+  const now = performance.now.bind(performance);
+  const before = Object.getOwnPropertyDescriptor(performance, 'now');
+  const set = (descriptor: PropertyDescriptor): unknown => Object.defineProperty(performance, 'now', descriptor);
+  set({ configurable: true, value: () => now() + seconds * 1000 });
+  t.teardown(() => (before === undefined ? Reflect.deleteProperty(performance, 'now') : set(before)));
+}
 
-/** Asks until the token is old enough that something is asked of the server. */
-async function untilDue(role: AppRole): Promise<{ token: Promise<string | BackendFailure>; question: Asked }> {
-  return until(async () => {
-    const token = role.token(forever);
-    let settled = false;
-    void token.then(() => (settled = true));
-    // A login begins with reading files.
-    await until(() => settled || role.asked.length > 0);
-    const question = role.asked.shift();
-    return question && { token, question };
-  });
+/** Asks for a token that has to be asked for at the server. */
+async function due(role: AppRole): Promise<{ token: Promise<string | BackendFailure>; question: Asked }> {
+  const token = role.token(forever);
+  return { token, question: await nextOf(role) };
 }
 
 t.test('a login sends both ids, and its answer is not kept', async (t) => {
@@ -123,38 +122,41 @@ t.test('one login serves all who wait, and who leaves is not waited for', async 
 
 t.test('a token is renewed when two thirds of its time are over', async (t) => {
   const role = appRole(t);
-  await loggedIn(role, granting('one', SHORT * 50));
+  await loggedIn(role, granting('one', 300));
+  forward(t, 190);
   t.equal(await role.token(forever), 'one');
-  const { token, question } = await untilDue(role);
+  t.equal(role.asked.length, 0);
+  forward(t, 20);
+  const { token, question } = await due(role);
   t.match(question, { method: 'POST', path: 'auth/token/renew-self', token: 'one', rounds: 1 });
-  question.answer(granting('one', 60));
+  question.answer(granting('one', 300));
   t.equal(await token, 'one');
   t.equal(await role.token(forever), 'one');
   t.equal(role.asked.length, 0);
 });
 
 t.test('a login takes the place of a renewal that is refused, fails, or gives little', async (t) => {
-  const bad = [saying(403, ''), saying(400, ''), UNREACHABLE, granting('one', 0.1), saying(200, 'garbage')];
-  await Promise.all(
-    bad.map(async (answer) => {
-      const role = appRole(t);
-      await loggedIn(role, granting('one', 3));
-      const { token, question } = await untilDue(role);
-      question.answer(answer);
-      const login = await nextOf(role);
-      t.match(login.path, /login$/);
-      login.answer(granting('two', 60));
-      t.equal(await token, 'two');
-    }),
-  );
+  const bad = [saying(403, ''), saying(400, ''), UNREACHABLE, granting('one', 140), saying(200, 'garbage')];
+  for (const answer of bad) {
+    const role = appRole(t);
+    await loggedIn(role, granting('one', 300));
+    forward(t, 210);
+    const { token, question } = await due(role);
+    t.match(question.path, /renew-self$/);
+    question.answer(answer);
+    const login = await nextOf(role);
+    t.match(login.path, /login$/);
+    login.answer(granting('two', 300));
+    t.equal(await token, 'two');
+  }
 });
 
 t.test('a token that cannot be renewed, and one whose time is over, is replaced by a login', async (t) => {
   for (const renewable of [false, true]) {
     const role = appRole(t);
-    await loggedIn(role, granting('one', SHORT, renewable));
-    if (renewable) await new Promise((resolve) => setTimeout(resolve, SHORT * 1000));
-    const { token, question } = await untilDue(role);
+    await loggedIn(role, granting('one', 300, renewable));
+    forward(t, renewable ? 310 : 210);
+    const { token, question } = await due(role);
     t.match(question.path, /login$/);
     question.answer(granting('two', 60));
     t.equal(await token, 'two');
@@ -163,8 +165,9 @@ t.test('a token that cannot be renewed, and one whose time is over, is replaced 
 
 t.test('a token that lives is used on while the server gives no other one', async (t) => {
   const role = appRole(t);
-  await loggedIn(role, granting('one', 3));
-  const { token, question } = await untilDue(role);
+  await loggedIn(role, granting('one', 300));
+  forward(t, 210);
+  const { token, question } = await due(role);
   question.answer(UNREACHABLE);
   (await nextOf(role)).answer(UNREACHABLE);
   t.equal(await token, 'one');

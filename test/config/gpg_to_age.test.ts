@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -15,7 +15,7 @@ const skip = skipWithout(realGpg(), realAge());
 interface Migration {
   readonly from: GopassStore;
   readonly to: AgeStore;
-  readonly run: () => { status: number | null; output: string };
+  readonly run: (recipient?: string) => { status: number | null; output: string };
 }
 
 async function migration(t: Test): Promise<Migration> {
@@ -25,8 +25,8 @@ async function migration(t: Test): Promise<Migration> {
   return {
     from,
     to,
-    run() {
-      const { status, stdout, stderr } = spawnSync(SCRIPT, [from.folder, to.folder, to.recipient], {
+    run(recipient = to.recipient) {
+      const { status, stdout, stderr } = spawnSync(SCRIPT, [from.folder, to.folder, recipient], {
         env: from.environment,
         encoding: 'utf8',
       });
@@ -85,6 +85,43 @@ t.test('every entry of a gpg store has the same value in the age store', { skip 
     t.equal(young === old, true, name);
     t.equal(statSync(join(to.folder, `${name}.age`)).mode & 0o777, 0o600);
   }
+});
+
+t.test('what gopass lists is encrypted: entries behind symlinks, and hidden ones', { skip }, async (t) => {
+  const { from, to, run } = await migration(t);
+  from.insert('folder/a', 'value');
+  from.insert('folder/.hidden', 'value');
+  symlinkSync('folder/a.gpg', join(from.folder, 'alias.gpg'));
+  symlinkSync('folder', join(from.folder, 'other'));
+  symlinkSync('nothing', join(from.folder, 'dangling.gpg'));
+  t.same(run(), { status: 0, output: '5 entries\n' });
+  t.same(filesIn(to.folder), ['alias.age', 'folder/.hidden.age', 'folder/a.age', 'other/.hidden.age', 'other/a.age']);
+});
+
+t.test(
+  'a store that is not there, or cannot be read as a whole, is told and not taken for an empty one',
+  { skip },
+  async (t) => {
+    const { from, to, run } = await migration(t);
+    symlinkSync('.', join(from.folder, 'loop'));
+    const { status, output } = run();
+    t.equal(status, 66);
+    t.match(output, `gpg-to-age: ${from.folder}: cannot be read as a whole`);
+    const target = join(to.folder, 'target');
+    const missing = spawnSync(SCRIPT, [join(from.folder, 'none'), target, to.recipient], { encoding: 'utf8' });
+    t.equal(missing.status, 66);
+    t.match(missing.stderr, 'is no directory');
+    t.notOk(existsSync(target));
+  },
+);
+
+t.test('a recipient that is none is told from an entry that cannot be decrypted', { skip }, async (t) => {
+  const { from, to, run } = await migration(t);
+  from.insert('a', 'x'.repeat(200_000));
+  const { status, output } = run('age1none');
+  t.equal(status, 73);
+  t.match(output, 'gpg-to-age: a: cannot be encrypted');
+  t.same(filesIn(to.folder), []);
 });
 
 t.test('an entry that cannot be decrypted ends it, and leaves nothing half done', { skip }, async (t) => {
