@@ -30,13 +30,15 @@ export function secretsJsonSchema(): JsonSchema {
     const { description } = store.properties['backend'] as JsonSchema;
     return { title: backend, ...store, properties: { ...store.properties, backend: { description, const: backend } } };
   });
+  // Of the choice alone, editors offer no backend that needs keys which are not there yet.
+  const backend = { enum: [...BACKENDS.keys()] };
   return {
     $schema: DRAFT,
     title: 'Secrets file of mxm-secretsd',
     type: 'object',
     required: ['stores', 'refs', 'policies'],
     properties: {
-      stores: section('where values live', { oneOf: stores }),
+      stores: section('where values live', { type: 'object', properties: { backend }, oneOf: stores }),
       refs: section('the names that callers ask for', ref),
       policies: section('who may read', policy),
     },

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { ErrorCode } from './domain/errors.js';
+import { ERROR_CODES, type ErrorCode } from './domain/errors.js';
 import type { Gate } from './gate.js';
 import type { AuditRecord } from './log/audit.js';
 
@@ -27,6 +27,13 @@ export interface Metrics {
 const BACKEND_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 const DECISIONS = ['allowed', 'denied', 'unknown', 'invalid'] as const;
+
+/** How a request for a secret can end: its route exists. */
+const SECRET_OUTCOMES: readonly RequestOutcome[] = [
+  'ok',
+  'cancelled',
+  ...ERROR_CODES.filter((code) => code !== 'not_found'),
+];
 
 export function createMetrics({ gate, config }: MetricsParts): Metrics {
   const registry = new Registry();
@@ -84,8 +91,9 @@ export function createMetrics({ gate, config }: MetricsParts): Metrics {
       this.set(config().loadedAt.getTime() / 1_000);
     },
   });
-  // A rate needs a value before the first event.
+  // A rate needs a value before the first event: an alert on a defect would miss the first one, and maybe the only one.
   for (const decision of DECISIONS) decisions.inc({ decision }, 0);
+  for (const code of SECRET_OUTCOMES) requests.inc({ route: '/secrets/:name', code }, 0);
 
   return {
     countRequest(route, code) {

@@ -70,6 +70,21 @@ t.test('every code that an alert or a panel looks for exists', (t) => {
   t.end();
 });
 
+t.test('what an alert wants to see the first time is there from the start, as 0', async (t) => {
+  const fresh = await createMetrics({
+    gate: { running: 0, waiting: 0 },
+    config: () => ({ digest: 'd', loadedAt: new Date() }),
+  }).text();
+  let looked = 0;
+  for (const { alert, expr } of rules) {
+    for (const [, name, label, value] of expr.matchAll(/increase\((\w+)\{(\w+)="(\w+)"\}/g)) {
+      t.match(fresh, new RegExp(`^${name}\\{.*\\b${label}="${value}"\\} 0$`, 'm'), alert);
+      looked += 1;
+    }
+  }
+  t.equal(looked, rules.filter(({ expr }) => expr.includes('increase(')).length);
+});
+
 t.test('every alert says what is the matter and what to do', (t) => {
   for (const { alert, annotations } of rules) t.hasProps(annotations, ['summary', 'action'], alert);
   t.end();

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { ERROR_CODES } from '../src/domain/errors.js';
 import { createMetrics } from '../src/metrics.js';
 
 const config = { digest: 'abc', loadedAt: new Date(1_500) };
@@ -28,6 +29,20 @@ t.test('decisions are there from the start, so that a rate has a beginning', asy
     ),
   );
 });
+
+t.test(
+  'every end of a request for a secret is there from the start, so that an alert sees the first one',
+  async (t) => {
+    const metrics = createMetrics({ gate: { running: 0, waiting: 0 }, config: () => config });
+    metrics.countRequest('/secrets/:name', 'internal_error');
+    const expected = ['ok', 'cancelled', ...ERROR_CODES.filter((code) => code !== 'not_found')].map(
+      (code) =>
+        `mxm_secretsd_requests_total{route="/secrets/:name",code="${code}"} ${code === 'internal_error' ? 1 : 0}`,
+    );
+    const lines = (await linesOf(metrics)).filter((line) => line.startsWith('mxm_secretsd_requests_total'));
+    t.same(lines.sort(), expected.sort());
+  },
+);
 
 t.test('backend calls are observed in seconds by store and backend', async (t) => {
   const metrics = createMetrics({ gate: { running: 0, waiting: 0 }, config: () => config });

@@ -48,15 +48,20 @@ _LONGEST_PAUSE_S = 1.0
 class SecretsError(Exception):
     """A daemon's refusal.
 
-    code: as the daemon names it. status: of HTTP, or None when nothing was answered. retryable: whether the same
+    code: as the daemon names it. detail: what that means. status: of HTTP, or None when nothing was answered. retryable: whether the same
     request may succeed later.
     """
 
     def __init__(self, code: str, detail: str, status: Optional[int], retryable: bool) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
+        self.detail = detail
         self.status = status
         self.retryable = retryable
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Else it cannot be unpickled, and a pool of processes breaks where a worker raises it.
+        return type(self), (self.code, self.detail, self.status, self.retryable)
 
 
 class UnknownSecret(SecretsError, KeyError):
@@ -176,13 +181,18 @@ class SecretsApi:
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
     def _compare(self, identity: object) -> None:
-        served = json.loads(self._ask_good("/identity", "application/json"))["identity"]
+        body = self._ask_good("/identity", "application/json")
+        try:
+            served = json.loads(body)["identity"]
+            known = {key: served.get(key) for key in _IDENTITY_KEYS}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise self._unavailable("backend_failed", "is no mxm-secretsd, or it broke off", False) from None
         for key in _IDENTITY_KEYS:
             named = identity.get(key) if isinstance(identity, Mapping) else getattr(identity, key, None)
             if named is None and key not in _REQUIRED_KEYS:
                 continue
-            if named != served.get(key):
-                detail = f"the daemon's {key} is {served.get(key)!r}, not {named!r}"
+            if named != known[key]:
+                detail = f"the daemon's {key} is {known[key]!r}, not {named!r}"
                 raise IdentityMismatch("access_denied", detail, None, False)
 
     def _ask_good(self, path: str, accept: str) -> bytes:

@@ -1,10 +1,7 @@
-import { type Answer, problemOf } from '../client/ask.js';
+import { type Answer, MAX_SOCKET_PATH_BYTES, problemOf } from '../client/ask.js';
 import { describeError, isErrorCode } from '../domain/errors.js';
 import { type OptionValues, UsageError } from './arguments.js';
 import type { Io } from './io.js';
-
-/** The longest path that the address of a Unix socket can hold: of a longer one some Nodes ask another. */
-const MAX_SOCKET_PATH_BYTES = 107;
 
 /** Why an answer is not the one that was asked for, in a line for stderr. */
 export function describeRefusal(answer: Answer, socket: string): string {

@@ -4,9 +4,14 @@ import { isSentToGroup, readJob } from '../os/job_control.js';
 import { EXIT } from './exit_status.js';
 import type { Io } from './io.js';
 
+/**
+ * What others send. SIGSEGV and the like are for a defect of the process itself, SIGTTIN and SIGTTOU for the whole
+ * group, SIGPIPE and SIGXFSZ are no news but to who writes, and Node knows no realtime signals.
+ */
 const RELAYED = [
   ...(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const),
-  ...(['SIGTSTP', 'SIGCONT', 'SIGWINCH'] as const),
+  ...(['SIGTSTP', 'SIGCONT', 'SIGWINCH', 'SIGURG'] as const),
+  ...(['SIGALRM', 'SIGVTALRM', 'SIGPROF', 'SIGXCPU', 'SIGIO', 'SIGPWR'] as const),
 ];
 
 /** What an attempt to start a command ends with where there is none; the last one is Node's own for an empty name. */
@@ -18,8 +23,8 @@ export interface Relay {
 }
 
 /**
- * From now on no signal but SIGKILL and SIGSTOP does to this process what it would by itself: each is passed on, unless
- * the child has got it as well.
+ * From now on none of these signals does to this process what it would by itself: each is passed on, unless the child
+ * has got it as well.
  */
 export function relaySignals(io: Io): Relay {
   const atStart = readJob(io.stdin.isTTY);
@@ -54,6 +59,9 @@ export function runForeground(
       const { code = '' } = error as NodeJS.ErrnoException;
       if (NO_COMMAND.has(code)) {
         resolve({ kind: 'not_started', why: `${file}: there is no such command`, status: EXIT.noCommand });
+      } else if (code === 'E2BIG') {
+        const why = `${file}: the arguments and the environment are too large (${code}): use --file for a large value`;
+        resolve({ kind: 'not_started', why, status: EXIT.cannotExecute });
       } else {
         resolve({ kind: 'not_started', why: `${file}: cannot be executed (${code})`, status: EXIT.cannotExecute });
       }

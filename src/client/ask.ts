@@ -5,6 +5,9 @@ import { isIdentifier } from '../domain/identifier.js';
 /** Longer than any answer takes, even if a full queue waits for one core and every call for its timeout (defaults). */
 const SILENCE_MS = 600_000;
 
+/** The longest path that the address of a Unix socket can hold: of a longer one some Nodes ask another. */
+export const MAX_SOCKET_PATH_BYTES = 107;
+
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
 

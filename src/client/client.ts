@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type ErrorCode, isErrorCode, SecretsError } from '../domain/errors.js';
 import { isIdentifier } from '../domain/identifier.js';
-import { type Answer, ask, askUntil, problemOf } from './ask.js';
+import { type Answer, ask, askUntil, MAX_SOCKET_PATH_BYTES, problemOf } from './ask.js';
 
 export { type ErrorCode, SecretsError } from '../domain/errors.js';
 
@@ -41,7 +41,12 @@ export class SecretsClient {
   readonly #socketPath: string;
   readonly #retryForMs: number;
 
+  /** Throws a TypeError where `socketPath` is none: Node would ask another socket, or port 80 of this machine. */
   constructor({ socketPath, retryForMs = 0 }: SecretsClientOptions) {
+    if (typeof socketPath !== 'string' || socketPath === '') throw new TypeError('socketPath is missing');
+    if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
+      throw new TypeError(`socketPath has ${MAX_SOCKET_PATH_BYTES} bytes at most`);
+    }
     this.#socketPath = socketPath;
     this.#retryForMs = retryForMs;
   }

@@ -28,6 +28,7 @@ const VALUES: Readonly<Record<string, Buffer>> = {
   other: Buffer.from('two\nlines, "quoted" $HOME é'),
   bytes: BYTES,
   latin: Buffer.from('\xff', 'latin1'),
+  long: Buffer.alloc(1_000_000, 'x'),
 };
 
 const REFUSALS: Readonly<Record<string, ErrorCode>> = {
@@ -181,6 +182,15 @@ t.test('a value that no environment variable can hold ends with 65 and is not sh
   }
 });
 
+t.test('a value that is too long for an environment ends with 126, and only its file is of use', async (t) => {
+  const { status, stdout, stderr } = await exec(t, ['A=long', '--', 'echo', 'started']);
+  t.same([status, stdout], [126, '']);
+  t.equal(
+    stderr,
+    'mxm-secretsd exec: echo: the arguments and the environment are too large (E2BIG): use --file for a large value\n',
+  );
+});
+
 t.test('with --file', { skip: memory.skip }, async (t) => {
   const at = memoryFolder(t);
   const env = { XDG_RUNTIME_DIR: at };
@@ -311,8 +321,11 @@ t.test('no value is among the arguments of a process, and none in an output of e
 });
 
 t.test('signals without a terminal are passed on, once each', async (t) => {
-  const signals = ['TERM', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2', 'WINCH', 'CONT'] as const;
-  const script = `${signals.map((name) => `trap 'echo ${name}' ${name};`).join(' ')} trap 'exit 3' ALRM; echo ready $$; while :; do sleep 0.05; done`;
+  const signals = [
+    ...(['TERM', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2', 'WINCH', 'CONT', 'URG'] as const),
+    ...(['ALRM', 'VTALRM', 'PROF', 'XCPU', 'IO', 'PWR'] as const),
+  ];
+  const script = `${signals.map((name) => `trap 'echo ${name}' ${name};`).join(' ')} trap 'exit 3' SYS; echo ready $$; while :; do sleep 0.05; done`;
   const child = startProgram(['exec', 'A=api_key', '--', 'sh', '-c', script], {
     env: { MXM_SECRETSD_SOCKET: await daemon(t) },
     under: ['setsid', '--wait'],
@@ -325,7 +338,7 @@ t.test('signals without a terminal are passed on, once each', async (t) => {
     process.kill(exec, `SIG${name}`);
     await until(() => told.includes(`\n${name}\n`));
   }
-  process.kill(Number(pid), 'SIGALRM');
+  process.kill(Number(pid), 'SIGSYS');
   t.equal(((await once(child, 'close')) as [number])[0], 3);
   t.equal(told.replace(/^ready.*\n/, ''), signals.map((name) => `${name}\n`).join(''));
 });

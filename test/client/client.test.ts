@@ -41,6 +41,15 @@ t.test('a name that is none is refused without asking', async (t) => {
   t.same([error.code, error.status, error.retryable], ['invalid_secret_name', null, false]);
 });
 
+t.test('a socket that is not named, or whose path no address can hold, is refused before anything is asked', (t) => {
+  // Without one Node would ask port 80; of one that is too long it may cut the path, and ask whoever is there.
+  for (const socketPath of [undefined as unknown as string, '', `/${'s'.repeat(107)}`]) {
+    t.throws(() => new SecretsClient({ socketPath }), TypeError);
+  }
+  t.doesNotThrow(() => new SecretsClient({ socketPath: `/${'s'.repeat(106)}` }));
+  t.end();
+});
+
 t.test('a daemon that is not there is `backend_unavailable`, and worth another try', async (t) => {
   const socketPath = socketIn(t);
   const error = await refusalOf(new SecretsClient({ socketPath }).get('api_key'));

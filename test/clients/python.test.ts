@@ -140,6 +140,29 @@ t.test('no daemon is a ConnectionError, whatever the default', { skip: python.sk
   t.same(await evaluate(others[0]!, 'api.check_ready()'), { value: false });
 });
 
+t.test('what tells no identity is no daemon, whatever it says', { skip: python.skip }, async (t) => {
+  for (const body of ['', '7', '{}', '[]', '{"identity":7}', '{"identity":["machine"]}']) {
+    const socket = await scriptedServer(t, (_request, response) => respond(response, 200, 'application/json', body));
+    const { raised = [], answer } = await evaluate(socket, ask(', default="x"'));
+    t.ok(raised.includes('DaemonUnavailable') && !raised.includes('KeyError'), body);
+    t.same(answer, ['backend_failed', null, false], body);
+  }
+});
+
+t.test('an error survives the way between two processes', { skip: python.skip }, async (t) => {
+  const socket = await testApp(t).listen();
+  const program = `
+import pickle
+try:
+    api.get_secret("nothing", identity=identity)
+except UnknownSecret as error:
+    again = pickle.loads(pickle.dumps(error))
+    value = [type(again).__name__, str(again) == str(error), again.code, again.detail, again.status, again.retryable]`;
+  t.same(await evaluate(socket, `exec(${JSON.stringify(program)}) or value`), {
+    value: ['UnknownSecret', true, 'unknown_secret', 'no ref of that name is configured', 404, false],
+  });
+});
+
 t.test('with `wait` it tries again while that may help', { skip: python.skip }, async (t) => {
   let asked = 0;
   const socket = await answering(t, (request, response) => {

@@ -94,8 +94,9 @@ t.test('a secrets file that check refuses for its shape does not fit', (t) => {
 });
 
 t.test('an editor is offered every backend and what its keys mean', (t) => {
-  const stores = secretsJsonSchema()['properties'] as { stores: { additionalProperties: { oneOf: Store[] } } };
-  const { oneOf } = stores.stores.additionalProperties;
+  const { stores } = secretsJsonSchema()['properties'] as { stores: { additionalProperties: Stores } };
+  const { oneOf, properties } = stores.additionalProperties;
+  t.same(properties.backend.enum, [...BACKENDS.keys()], 'whatever other keys are there already');
   t.same(
     oneOf.map(({ properties }) => properties['backend']?.const),
     [...BACKENDS.keys()],
@@ -105,6 +106,11 @@ t.test('an editor is offered every backend and what its keys mean', (t) => {
   }
   t.end();
 });
+
+interface Stores {
+  readonly properties: { readonly backend: { readonly enum: readonly string[] } };
+  readonly oneOf: readonly Store[];
+}
 
 interface Store {
   readonly title: string;
