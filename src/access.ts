@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { SecretsApi } from './api.js';
+import type { EndSignal } from './ending.js';
 import { type ErrorCode, isErrorCode, SecretsError } from './domain/errors.js';
 import { isIdentifier } from './domain/identifier.js';
 import { principalOf, type RuntimeIdentity } from './domain/identity.js';
@@ -21,9 +22,9 @@ export interface AccessRequest {
   /** By the clock of `performance`. */
   readonly startedAt: number;
   /** Aborted when nobody waits for the answer any more. */
-  readonly over: AbortSignal;
+  readonly over: EndSignal;
   /** The first rule of this way that refuses the request, before its name is looked at; null where none does. */
-  readonly refuse: () => Promise<Refusal | null>;
+  readonly refuse: () => Refusal | null | Promise<Refusal | null>;
   /** The same for a request that is allowed, before a backend is asked. */
   readonly refuseAllowed?: () => ErrorCode | null;
   /** The largest value that can go this way. */
@@ -100,15 +101,16 @@ async function end(request: AccessRequest): Promise<Ending> {
   let reached: Reached = { decision: null };
   let error: unknown;
   try {
-    const refusal = await request.refuse();
+    const refused = request.refuse();
+    const refusal = refused instanceof Promise ? await refused : refused;
     if (refusal !== null) return refusal;
     if (!isIdentifier(name)) return { decision: 'invalid', outcome: 'invalid_secret_name' };
     const decided = api.decide(name, identity);
     reached = decided;
     if (decided.decision === 'unknown') return { ...reached, outcome: 'unknown_secret' };
     if (decided.decision === 'denied') return { ...reached, outcome: 'access_denied' };
-    const refused = request.refuseAllowed?.() ?? null;
-    if (refused !== null) return { ...reached, outcome: refused };
+    const unacceptable = request.refuseAllowed?.() ?? null;
+    if (unacceptable !== null) return { ...reached, outcome: unacceptable };
     const lease = await api.retrieve(decided, over);
     if (lease.value.length <= maxBytes) return { ...reached, outcome: 'ok', lease };
     lease.release();

@@ -9,6 +9,7 @@ import { isIdentifier } from './domain/identifier.js';
 import { principalOf, type RuntimeIdentity } from './domain/identity.js';
 import { allocateSecretBytes, copySecretBytes, isUtf8 } from './domain/secret_bytes.js';
 import type { SecretRef, SecretStore } from './domain/secrets.js';
+import type { EndSignal } from './ending.js';
 import { createGate, type Gate } from './gate.js';
 import { DEFAULT_LIMITS, type Limits } from './limits.js';
 import { createReadiness, type Readiness } from './readiness.js';
@@ -144,7 +145,7 @@ export class SecretsApi {
   }
 
   /** The bytes behind a decision. Rejects with a SecretsError; see Retriever.retrieve. */
-  retrieve(decision: AllowedDecision, signal?: AbortSignal): Promise<SecretLease> {
+  retrieve(decision: AllowedDecision, signal?: EndSignal): Promise<SecretLease> {
     return this.#retriever.retrieve(resolve(decision, this.#registries.stores), signal);
   }
 

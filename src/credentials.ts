@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Accesses, Refusal } from './access.js';
 import type { SecretsApi } from './api.js';
 import { describeError, type ErrorCode } from './domain/errors.js';
+import type { EndSignal } from './ending.js';
 import type { RuntimeIdentity } from './domain/identity.js';
 import { kindOf } from './log/logger.js';
 import type { CredentialRequest, Peer } from './os/peer.js';
@@ -15,7 +16,7 @@ export interface CredentialParts {
   readonly accesses: Accesses;
   readonly serving: () => { readonly identity: RuntimeIdentity; readonly api: SecretsApi };
   /** Counts a request in; aborted when the connection is closed. */
-  readonly begin: (socket: Socket) => AbortSignal;
+  readonly begin: (socket: Socket) => EndSignal;
   /** Why no request of this connection counts; null where they do. */
   readonly refusalOf: (socket: Socket) => ErrorCode | null;
   readonly log: Logger;
@@ -39,7 +40,7 @@ export function createCredentials({ accesses, serving, begin, refusalOf, log }: 
       via: 'systemd-credential',
       startedAt: performance.now(),
       over,
-      refuse: () => Promise.resolve(refusal(refusalOf(socket))),
+      refuse: () => refusal(refusalOf(socket)),
       maxBytes: MAX_CREDENTIAL_BYTES,
     });
     if (over.aborted) {

@@ -1,10 +1,12 @@
+import type { EndSignal } from './ending.js';
+
 /**
  * Lets a bounded number of calls run at once and a bounded number wait, first come first served. The limits may
  * change while calls run: those in excess finish.
  */
 export interface Gate {
   /** `entered` once it is the caller's turn, who then owes one `leave`; `full` at once; `aborted` when the signal was. */
-  enter(signal: AbortSignal): Promise<'entered' | 'full' | 'aborted'>;
+  enter(signal: EndSignal): Promise<'entered' | 'full' | 'aborted'>;
   leave(): void;
   readonly running: number;
   readonly waiting: number;

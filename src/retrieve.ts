@@ -1,5 +1,6 @@
 import type { Backend, BackendAnswer } from './backends/backend.js';
 import { failure } from './backends/backend.js';
+import { createEnding, type Ending, type EndSignal } from './ending.js';
 import { type ErrorCode, type Reason, SecretsError } from './domain/errors.js';
 import type { ResolvedSecretLocation, SecretRef } from './domain/secrets.js';
 import type { Gate } from './gate.js';
@@ -18,14 +19,15 @@ export interface SecretLease {
 
 type Outcome = { readonly value: Buffer } | { readonly code: ErrorCode; readonly reason: Reason | null };
 
-const TIMED_OUT = Symbol('timed out');
-
 /** Seen by nobody: all who waited have left. */
 const CANCELLED: Outcome = { code: 'internal_error', reason: null };
 
+const DEFECT: Outcome = { code: 'internal_error', reason: null };
+
 /** One backend call and those who wait for it. */
 interface Flight {
-  readonly controller: AbortController;
+  /** Over when the last of them has let go. */
+  readonly left: Ending;
   readonly outcome: Promise<Outcome>;
   holders: number;
 }
@@ -35,7 +37,7 @@ export interface Retriever {
    * Rejects with a SecretsError. A caller whose signal is aborted is counted out and gets the signal's reason; the
    * last one to leave ends the backend call.
    */
-  retrieve(location: ResolvedSecretLocation, signal?: AbortSignal): Promise<SecretLease>;
+  retrieve(location: ResolvedSecretLocation, signal?: EndSignal): Promise<SecretLease>;
 }
 
 export interface RetrieverParts {
@@ -47,54 +49,61 @@ export interface RetrieverParts {
 }
 
 export function createRetriever({ backendOf, gate, limits, onAnswer }: RetrieverParts): Retriever {
-  // By the ref itself: another configuration has other refs, and shares no call with this one.
-  const flights = new Map<SecretRef, Flight>();
+  // By the ref itself: another configuration has other refs, and shares no call with this one. Nothing is taken out: a
+  // Map that is filled and emptied all the time keeps what it held from being collected early.
+  const flights = new Map<SecretRef, Flight | undefined>();
 
   function start(location: ResolvedSecretLocation): Flight {
-    const controller = new AbortController();
-    const flight: Flight = {
-      controller,
-      holders: 0,
-      outcome: ask(location, controller)
-        .catch((): Outcome => ({ code: 'internal_error', reason: null }))
-        .finally(() => {
-          if (flights.get(location.ref) === flight) flights.delete(location.ref);
-        }),
-    };
+    const left = createEnding();
+    const flight: Flight = { left, holders: 0, outcome: run(location, left.signal) };
     flights.set(location.ref, flight);
     return flight;
   }
 
-  async function ask({ ref, store, location }: ResolvedSecretLocation, controller: AbortController): Promise<Outcome> {
-    const { signal } = controller;
-    const turn = await gate.enter(signal);
+  async function run(location: ResolvedSecretLocation, left: EndSignal): Promise<Outcome> {
+    try {
+      return await ask(location, left);
+    } catch {
+      return DEFECT;
+    } finally {
+      land(location.ref, left);
+    }
+  }
+
+  /** Nobody may join a call that has ended, or is being ended. */
+  function land(ref: SecretRef, left: EndSignal): void {
+    if (flights.get(ref)?.left.signal === left) flights.set(ref, undefined);
+  }
+
+  async function ask({ ref, store, location }: ResolvedSecretLocation, left: EndSignal): Promise<Outcome> {
+    const turn = await gate.enter(left);
     if (turn === 'full') return { code: 'overloaded', reason: null };
     if (turn === 'aborted') return CANCELLED;
-    const timer = setTimeout(() => {
-      controller.abort(TIMED_OUT);
-    }, limits.backendTimeoutMs).unref(); // what the backend has started keeps the process alive, not its bound
+    const bound = createBound(left, limits.backendTimeoutMs);
     const askedAt = performance.now();
     try {
       const answer = await backendOf(store.name).fetch({
         location,
         ...(ref.field !== undefined && { field: ref.field }),
         maxBytes: limits.maxValueBytes,
-        signal,
+        get signal() {
+          return bound.signal();
+        },
       });
-      if (signal.aborted) wipe(answer);
-      if (signal.aborted && signal.reason !== TIMED_OUT) return CANCELLED;
-      const checked = signal.aborted ? failure('backend_timeout', 'timeout') : bounded(answer, limits.maxValueBytes);
+      if (left.aborted || bound.isPassed()) wipe(answer);
+      if (left.aborted && !bound.isPassed()) return CANCELLED;
+      const checked = bound.isPassed() ? failure('backend_timeout', 'timeout') : bounded(answer, limits.maxValueBytes);
       onAnswer(store.name, checked, (performance.now() - askedAt) / 1_000);
       return checked.ok ? { value: checked.value } : { code: checked.code, reason: checked.reason };
     } finally {
-      clearTimeout(timer);
+      bound.end();
       gate.leave();
     }
   }
 
   return {
     async retrieve(location, signal) {
-      signal?.throwIfAborted();
+      if (signal?.aborted === true) throw signal.reason;
       const flight = flights.get(location.ref) ?? start(location);
       flight.holders += 1;
 
@@ -104,9 +113,8 @@ export function createRetriever({ backendOf, gate, limits, onAnswer }: Retriever
         released = true;
         flight.holders -= 1;
         if (flight.holders > 0) return;
-        // Nobody may join a call that is being ended.
-        if (flights.get(location.ref) === flight) flights.delete(location.ref);
-        flight.controller.abort();
+        land(location.ref, flight.left.signal);
+        flight.left.end();
         void flight.outcome.then((outcome) => {
           if ('value' in outcome) outcome.value.fill(0);
         });
@@ -128,11 +136,44 @@ export function createRetriever({ backendOf, gate, limits, onAnswer }: Retriever
   };
 }
 
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+/** The time that one backend call may take. */
+interface Bound {
+  /** Aborted when time is up or nobody waits any more. Made when it is first asked for: what answers at once needs none. */
+  signal(): AbortSignal;
+  isPassed(): boolean;
+  end(): void;
+}
+
+function createBound(left: EndSignal, timeoutMs: number): Bound {
+  let controller: AbortController | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let passed = false;
+  const abort = (): void => controller?.abort();
+  return {
+    signal() {
+      if (controller === undefined) {
+        controller = new AbortController();
+        timer = setTimeout(() => {
+          passed = true;
+          abort();
+        }, timeoutMs).unref(); // what the backend has started keeps the process alive, not its bound
+        left.addEventListener('abort', abort, { once: true });
+      }
+      return controller.signal;
+    },
+    isPassed: () => passed,
+    end() {
+      clearTimeout(timer);
+      left.removeEventListener('abort', abort);
+    },
+  };
+}
+
+function orAborted<T>(promise: Promise<T>, signal: EndSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     const abort = (): void => {
-      reject(signal.reason as Error);
+      reject(signal.reason as Error); // of an AbortSignal whatever its owner gave
     };
     signal.addEventListener('abort', abort, { once: true });
     void promise.then((value) => {

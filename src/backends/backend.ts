@@ -10,7 +10,10 @@ export interface BackendRequest {
   readonly field?: string;
   /** Bytes that the entry (without its trailing line endings) may have at most. */
   readonly maxBytes: number;
-  /** Aborted when time is up or nobody waits any more. */
+  /**
+   * Aborted when time is up or nobody waits any more. The time begins when it is first read, so a backend that may have
+   * to wait reads it at once.
+   */
   readonly signal: AbortSignal;
 }
 

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { Registries } from '../config/secrets_config.js';
-import type { SecretRef } from '../domain/secrets.js';
+import { allocateBriefBytes, copySecretBytes } from '../domain/secret_bytes.js';
+import type { SecretRef, SecretStore } from '../domain/secrets.js';
 import { joinLocation } from '../resolve.js';
-import { type Backend, type BackendKind, failure } from './backend.js';
+import { type Backend, type BackendKind, type BackendSurroundings, failure } from './backend.js';
 import { lengthWithoutLineEndings } from './entry.js';
 
 /** `mxm/dev/api-key` → `MXM_DEV_API_KEY`. */
@@ -22,9 +23,24 @@ export const envKind: BackendKind = {
   rootIsDirectory: false,
   checkRoot: checkName,
   checkPath: checkName,
-  open: (_store, { environment, taken }): Backend => ({
+  open,
+};
+
+function open(_store: SecretStore, { environment, taken }: BackendSurroundings): Backend {
+  const names = new Map<string, string>();
+
+  /** There are as many as refs. */
+  function nameOf(location: string): string {
+    const known = names.get(location);
+    if (known !== undefined) return known;
+    const name = variableName(location);
+    names.set(location, name);
+    return name;
+  }
+
+  return {
     fetch({ location }) {
-      const name = variableName(location);
+      const name = nameOf(location);
       const own = taken?.valueOf(name);
       if (own !== undefined) return Promise.resolve({ ok: true, value: trimmedCopy(own) });
       const text = environment[name];
@@ -34,12 +50,12 @@ export const envKind: BackendKind = {
       return Promise.resolve({ ok: true, value: bytes.subarray(0, lengthWithoutLineEndings(bytes)) });
     },
     probe: () => Promise.resolve({ ok: true }),
-  }),
-};
+  };
+}
 
 function trimmedCopy(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(lengthWithoutLineEndings(bytes));
-  bytes.copy(copy);
+  const copy = allocateBriefBytes(lengthWithoutLineEndings(bytes));
+  copySecretBytes(bytes.subarray(0, copy.length), copy);
   return copy;
 }
 

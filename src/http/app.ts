@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { METHODS, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { fastify, type FastifyRequest } from 'fastify';
+import { fastify, type FastifyContextConfig, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { createAccesses } from '../access.js';
 import type { SecretsApi } from '../api.js';
 import { createCredentials } from '../credentials.js';
+import type { EndSignal } from '../ending.js';
 import type { ErrorCode } from '../domain/errors.js';
 import type { RuntimeIdentity } from '../domain/identity.js';
 import type { Audit } from '../log/audit.js';
@@ -17,14 +18,14 @@ import { watchConnections } from './connections.js';
 import { createExchanges, type Exchanges } from './exchanges.js';
 import { refuseParserError } from './parser_error.js';
 import { sendProblem } from './problem.js';
-import { isWellBehaved } from './request_rules.js';
+import { refusalOfForm } from './request_rules.js';
 import { healthRoutes } from './routes/health.js';
 import { identityRoute } from './routes/identity.js';
 import { metricsRoute } from './routes/metrics.js';
 import { namesRoute } from './routes/names.js';
 import { openapiRoute } from './routes/openapi.js';
 import { secretRoute, type SecretRouteParts } from './routes/secret.js';
-import { closeWhenUntaken } from './untaken_answer.js';
+import { createAnswerTimeout } from './untaken_answer.js';
 
 /** A request that is not complete after this is closed. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -65,7 +66,7 @@ declare module 'fastify' {
     serving: Serving;
     startedAt: number;
     /** Aborted when the answer has been sent, or can no longer be as the caller has left. */
-    over: AbortSignal;
+    over: EndSignal;
     outcome: RequestOutcome;
   }
   interface FastifyContextConfig {
@@ -157,6 +158,7 @@ export function declareRoutes(app: App, parts: RouteParts): void {
 /** The routes and their rules, without a socket. */
 export function buildApp({ serving, configStatus, audit, metrics, log, allow }: AppParts): BuiltApp {
   const exchanges = createExchanges();
+  const closeWhenUntaken = createAnswerTimeout(ANSWER_TIMEOUT_MS);
   const app = createFastify(exchanges);
   const accesses = createAccesses({ audit, metrics, log });
   const connections = watchConnections(app.server, {
@@ -181,6 +183,18 @@ export function buildApp({ serving, configStatus, audit, metrics, log, allow }: 
     return connections.isDenied(socket) ? 'peer_denied' : refusalOfLoad(socket);
   }
 
+  /** Of those before the ones that are the route's own; null where none applies. */
+  function firstRefusal(
+    request: FastifyRequest,
+    config: FastifyContextConfig,
+  ): ErrorCode | null | Promise<ErrorCode | null> {
+    if (request.is404) return 'not_found';
+    if (config.otherMethods === true) return 'method_not_allowed';
+    if (config.audited === true) return null;
+    if (config.health === true) return stopping ? 'shutting_down' : null;
+    return refusalOf(request) ?? refusalOfForm(request);
+  }
+
   for (const method of METHODS) {
     if (!app.supportedMethods.includes(method)) app.addHttpMethod(method);
   }
@@ -189,42 +203,45 @@ export function buildApp({ serving, configStatus, audit, metrics, log, allow }: 
   app.decorateRequest('over');
   app.decorateRequest('outcome', 'ok');
 
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, next) => {
     request.startedAt = performance.now();
-    request.over = exchanges.begin(request.raw, reply.raw);
-    if (request.over.aborted) {
+    const over = exchanges.begin(request.raw, reply.raw);
+    request.over = over;
+    if (over.aborted) {
       reply.hijack();
-      return undefined;
+      next();
+      return;
     }
     // RFC 9112 §3.2. Node's own refusal leaves out Cache-Control.
     if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) {
       reply.hijack();
       refuseBare(reply.raw, 400);
-      return undefined;
+      next();
+      return;
     }
+    const { url = 'none', config } = request.routeOptions;
     let sent = false;
     reply.raw.once('finish', () => {
       sent = true;
     });
-    request.over.addEventListener('abort', () => {
-      const route = request.is404 ? 'none' : (request.routeOptions.url as string);
-      metrics.countRequest(route, sent ? request.outcome : 'cancelled');
+    over.addEventListener('abort', () => {
+      metrics.countRequest(url, sent ? request.outcome : 'cancelled');
     });
     void reply.header('Cache-Control', 'no-store').header('X-Request-Id', request.id);
     request.serving = serving();
 
-    const { config } = request.routeOptions;
-    if (request.is404) return sendProblem(reply, 'not_found');
-    if (config.otherMethods === true) return sendProblem(reply, 'method_not_allowed');
-    if (config.audited === true) return undefined;
-    if (config.health === true) return stopping ? sendProblem(reply, 'shutting_down') : undefined;
-    const refusal = refusalOf(request);
-    if (refusal !== null) return sendProblem(reply, refusal);
-    return (await isWellBehaved(request)) ? undefined : sendProblem(reply, 'invalid_request');
+    const goOn = (refusal: ErrorCode | null): void => {
+      if (refusal === null) next();
+      else void sendProblem(reply, refusal);
+    };
+    const refusal = firstRefusal(request, config);
+    if (refusal instanceof Promise) void refusal.then(goOn);
+    else goOn(refusal);
   });
 
-  app.addHook('onSend', async (request, reply) => {
-    closeWhenUntaken(reply.raw, request.over, ANSWER_TIMEOUT_MS);
+  app.addHook('onSend', (request, reply, _payload, next) => {
+    closeWhenUntaken(reply.raw, request.over);
+    next();
   });
 
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, 'not_found'));

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { createEnding, endedSignal, type EndSignal } from '../ending.js';
 
 /** Requests that a connection may bring before the first of them is answered: each one waits in memory for its turn. */
 const MAX_UNANSWERED = 128;
@@ -10,9 +11,9 @@ export interface Exchanges {
    * Counts a request in. The signal is aborted when its answer has been sent, or can no longer be as the caller has left.
    * One that is too many closes the connection, is not counted, and has a signal that is aborted from the start.
    */
-  begin(request: IncomingMessage, response: ServerResponse): AbortSignal;
+  begin(request: IncomingMessage, response: ServerResponse): EndSignal;
   /** The same for what is no HTTP and goes on until the connection is closed. */
-  beginOn(socket: Duplex): AbortSignal;
+  beginOn(socket: Duplex): EndSignal;
   /** Acts once the complete requests that this connection has brought so far are over: answers go out in order. */
   afterAnswers(socket: Duplex, act: () => void): void;
   /** Resolves when no request is open. */
@@ -23,45 +24,48 @@ export interface Exchanges {
 
 interface Exchange {
   readonly request?: IncomingMessage;
-  readonly over: AbortSignal;
+  readonly over: EndSignal;
   readonly end: () => void;
 }
 
 export function createExchanges(): Exchanges {
-  const connections = new WeakMap<Duplex, Set<Exchange>>();
+  // Lists and not sets: a set that is filled and emptied all the time keeps what it held from being collected early.
+  const connections = new WeakMap<Duplex, Exchange[]>();
   let open = 0;
   let quietSince = performance.now();
   let waiting: (() => void)[] = [];
 
-  function exchangesOf(socket: Duplex): Set<Exchange> {
+  function exchangesOf(socket: Duplex): Exchange[] {
     const known = connections.get(socket);
     if (known !== undefined) return known;
-    const exchanges = new Set<Exchange>();
+    const exchanges: Exchange[] = [];
     connections.set(socket, exchanges);
     // Of pipelined answers Node 20 closes only the one whose turn it is.
     socket.once('close', () => {
-      for (const { end } of exchanges) end();
+      for (const { end } of [...exchanges]) end();
     });
     return exchanges;
   }
 
   function add(socket: Duplex, request?: IncomingMessage): Exchange {
-    const controller = new AbortController();
+    const ending = createEnding();
     const exchanges = exchangesOf(socket);
     const exchange: Exchange = {
       ...(request && { request }),
-      over: controller.signal,
+      over: ending.signal,
       end() {
-        if (!exchanges.delete(exchange)) return;
+        const at = exchanges.indexOf(exchange);
+        if (at === -1) return;
+        exchanges.splice(at, 1);
         open -= 1;
-        controller.abort();
+        ending.end();
         if (open > 0) return;
         quietSince = performance.now();
         for (const resolve of waiting) resolve();
         waiting = [];
       },
     };
-    exchanges.add(exchange);
+    exchanges.push(exchange);
     open += 1;
     return exchange;
   }
@@ -69,9 +73,9 @@ export function createExchanges(): Exchanges {
   return {
     begin(request, response) {
       const { socket } = request;
-      if (exchangesOf(socket).size >= MAX_UNANSWERED) {
+      if (exchangesOf(socket).length >= MAX_UNANSWERED) {
         socket.destroy();
-        return AbortSignal.abort();
+        return endedSignal();
       }
       const { over, end } = add(socket, request);
       response.once('close', end);
@@ -79,7 +83,7 @@ export function createExchanges(): Exchanges {
     },
     beginOn: (socket) => add(socket).over,
     afterAnswers(socket, act) {
-      const last = [...exchangesOf(socket)].findLast(({ request }) => request?.complete === true);
+      const last = exchangesOf(socket).findLast(({ request }) => request?.complete === true);
       if (last === undefined) act();
       else last.over.addEventListener('abort', act, { once: true });
     },

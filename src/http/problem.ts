@@ -12,7 +12,7 @@ export interface Problem {
   readonly request_id: string;
 }
 
-export async function sendProblem(reply: FastifyReply, code: ErrorCode): Promise<FastifyReply> {
+export function sendProblem(reply: FastifyReply, code: ErrorCode): FastifyReply {
   reply.request.outcome = code;
   const { title, text } = describeError(code);
   const status = STATUS_OF[code];

@@ -1,4 +1,4 @@
-import { allocateSecretBytes, copySecretBytes, isUtf8 } from '../domain/secret_bytes.js';
+import { allocateBriefBytes, copySecretBytes, isUtf8 } from '../domain/secret_bytes.js';
 import type { Representation } from './accept.js';
 
 /**
@@ -17,7 +17,7 @@ export function represent(name: string, value: Buffer, representation: Represent
 }
 
 function copyOf(value: Buffer): Buffer {
-  const copy = allocateSecretBytes(value.length);
+  const copy = allocateBriefBytes(value.length);
   copySecretBytes(value, copy);
   return copy;
 }
@@ -31,7 +31,7 @@ function toJson(name: string, value: Buffer): Buffer {
 }
 
 function assemble(head: string, length: number, write: (body: Buffer, at: number) => void, tail: string): Buffer {
-  const body = allocateSecretBytes(head.length + length + tail.length);
+  const body = allocateBriefBytes(head.length + length + tail.length);
   body.write(head, 0, 'latin1');
   write(body, head.length);
   body.write(tail, head.length + length, 'latin1');

@@ -1,13 +1,19 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 
+/** Null where there is none. */
+export type FormRefusal = 'invalid_request' | null;
+
 /**
  * No query string (a bare `?` is one), no body of more than 0 bytes, no header of a forwarding proxy. A caller on a
  * local socket has no use for them; whoever sends them takes the daemon for something else.
  */
-export async function isWellBehaved(request: FastifyRequest): Promise<boolean> {
+export function refusalOfForm(request: FastifyRequest): FormRefusal | Promise<FormRefusal> {
   const { raw } = request;
-  return !(request.originalUrl.includes('?') || isForwarded(raw.headers) || (await hasBody(raw)));
+  const { headers } = raw;
+  if (request.originalUrl.includes('?') || isForwarded(headers)) return 'invalid_request';
+  if (headers['transfer-encoding'] !== undefined) return refusalOfChunks(raw);
+  return Number(headers['content-length'] ?? 0) > 0 ? 'invalid_request' : null;
 }
 
 function isForwarded(headers: IncomingHttpHeaders): boolean {
@@ -17,15 +23,14 @@ function isForwarded(headers: IncomingHttpHeaders): boolean {
   return false;
 }
 
-async function hasBody(raw: IncomingMessage): Promise<boolean> {
-  if (raw.headers['transfer-encoding'] === undefined) return Number(raw.headers['content-length'] ?? 0) > 0;
+/** A chunked body may turn out to be empty. */
+function refusalOfChunks(raw: IncomingMessage): FormRefusal | Promise<FormRefusal> {
   // Who asks for leave to send a body has one, and waits.
-  if (raw.headers.expect !== undefined) return true;
-  // A chunked body may turn out to be empty.
+  if (raw.headers.expect !== undefined) return 'invalid_request';
   return new Promise((resolve) => {
     // It keeps flowing into nothing afterwards, so that the next request on the connection gets its turn.
-    raw.once('data', () => resolve(true));
-    raw.once('end', () => resolve(false));
-    raw.once('close', () => resolve(false));
+    raw.once('data', () => resolve('invalid_request'));
+    raw.once('end', () => resolve(null));
+    raw.once('close', () => resolve(null));
   });
 }

@@ -1,6 +1,5 @@
 import type { ErrorCode } from '../domain/errors.js';
 import type { Peer } from '../os/peer.js';
-import { createLogger } from './logger.js';
 
 /** One for each request to `/secrets/:name`, and for each credential that a service manager asks for. Holds no value and no place of one. */
 export interface AuditRecord {
@@ -28,18 +27,20 @@ export interface Audit {
   record(record: AuditRecord): Promise<boolean>;
 }
 
-/** Audit records are written whatever the level of the log. */
+/**
+ * Audit records are written whatever the level of the log, as lines like those of pino, which would take twice as long
+ * to make one.
+ */
 export function createAudit(append: (line: string) => Promise<boolean>): Audit {
-  let line = '';
-  const logger = createLogger('info', {
-    write(text) {
-      line = text;
-    },
-  });
+  let now = NaN;
+  let time = '';
   return {
     record(record) {
-      logger.info({ event: 'secret_access', ...record });
-      return append(line);
+      if (now !== Date.now()) {
+        now = Date.now();
+        time = new Date(now).toISOString();
+      }
+      return append(`${JSON.stringify({ level: 'info', time, event: 'secret_access', ...record })}\n`);
     },
   };
 }

@@ -1,10 +1,15 @@
-import { closeSync, constants, fstatSync, openSync, write } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statfsSync, write, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Native, native } from '../os/native.js';
 import { createLogger } from './logger.js';
 
 /** Log lines that may wait for a sink that does not take them; beyond it they are dropped and counted. */
 const MAX_WAITING_LOG_BYTES = 1_048_576;
+
+/** ext2 to ext4, xfs, btrfs, f2fs, zfs, tmpfs, ramfs and overlayfs, as statfs(2) numbers them: none waits for a network. */
+const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0x01021994, 0x858458f6, 0x794c7630,
+]);
 
 /** Between two tries of a sink that is full. */
 const RETRY_MS = 10;
@@ -27,10 +32,15 @@ export interface LineWriter {
 }
 
 interface Line {
-  readonly bytes: Buffer;
+  readonly text: string;
+  /** When it is given up if it is not written, by the clock of `performance`. */
+  readonly dueAt: number;
   /** Absent from log lines. */
-  readonly settle?: (written: boolean) => void;
+  settle?: (written: boolean) => void;
 }
+
+/** In the place of what has been told already. */
+const given = (): void => undefined;
 
 export function createLineWriter(
   target: number,
@@ -40,55 +50,86 @@ export function createLineWriter(
 ): LineWriter {
   const sink = withoutBlocking(target, kernel);
   const report = createLogger('warn', { write: log });
-  let waiting = new Set<Line>();
+  let waiting: Line[] = [];
+  /** What the sink has not yet taken as a whole. */
+  let writing: readonly Line[] = [];
   let waitingLogBytes = 0;
   let droppedLogLines = 0;
   /** The last write ended within a line: the next one must not continue it. */
   let torn = startsTorn;
-  /** From the first line that waits until none does. */
+  let scheduled = false;
+  /** While the sink lets wait. */
   let busy: Promise<void> | undefined;
+  let expiry: NodeJS.Timeout | undefined;
 
   function enqueue(line: Line): void {
-    waiting.add(line);
-    busy ??= work();
+    waiting.push(line);
+    if (busy !== undefined) watchExpiry();
+    else if (!scheduled) setImmediate(work);
+    scheduled = busy === undefined;
   }
 
-  async function work(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
-    while (waiting.size > 0) {
-      const lines = [...waiting];
-      waiting = new Set();
-      waitingLogBytes = 0;
-      const complete = await flush(lines);
-      if (complete && droppedLogLines > 0) {
-        const count = droppedLogLines;
-        droppedLogLines = 0;
-        report.warn({ event: 'log_lines_dropped', count });
-      }
+  /** Writes what one turn of the event loop has brought; mostly the sink takes it at once. */
+  function work(): void {
+    scheduled = false;
+    const lines = takeWaiting();
+    const bytes = bytesOf(lines);
+    const result = bytes.length === 0 ? 0 : sink.write(bytes);
+    if (result === bytes.length) end(lines, bytes, result);
+    else busy = workOn(lines, bytes, result);
+  }
+
+  async function workOn(lines: readonly Line[], first: Buffer, result: Written): Promise<void> {
+    let begun: Written | undefined = result;
+    writing = lines;
+    for (let bytes = first; writing.length > 0; bytes = bytesOf(writing)) {
+      watchExpiry();
+      end(writing, bytes, await writeAll(bytes, begun));
+      begun = undefined;
+      writing = takeWaiting();
     }
     busy = undefined;
   }
 
-  /** Whether all of it is written. */
-  async function flush(lines: readonly Line[]): Promise<boolean> {
-    const bytes = Buffer.concat([...(torn ? [Buffer.of(LF)] : []), ...lines.map((line) => line.bytes)]);
-    const written = await writeAll(bytes);
-    let end = torn ? 1 : 0;
-    for (const line of lines) {
-      end += line.bytes.length;
-      if (line.settle !== undefined) line.settle(end <= written);
-      else if (end > written) droppedLogLines += 1;
-    }
+  function takeWaiting(): readonly Line[] {
+    const lines = waiting;
+    waiting = [];
+    waitingLogBytes = 0;
+    return lines;
+  }
+
+  function bytesOf(lines: readonly Line[]): Buffer {
+    if (lines.length === 0) return Buffer.alloc(0);
+    let text = torn ? '\n' : '';
+    for (const line of lines) text += line.text;
+    return Buffer.from(text);
+  }
+
+  /** Tells of each line whether it is among the bytes that the sink has taken. */
+  function end(lines: readonly Line[], bytes: Buffer, written: number): void {
+    const complete = written === bytes.length;
+    let lineEnd = torn ? 1 : 0;
     if (written > 0) torn = bytes[written - 1] !== LF;
-    return written === bytes.length;
+    for (const { text, settle } of lines) {
+      if (!complete) lineEnd += Buffer.byteLength(text);
+      const isWritten = complete || lineEnd <= written;
+      if (settle !== undefined) settle(isWritten);
+      else if (!isWritten) droppedLogLines += 1;
+    }
+    if (!complete || droppedLogLines === 0) return;
+    const count = droppedLogLines;
+    droppedLogLines = 0;
+    report.warn({ event: 'log_lines_dropped', count });
   }
 
   /** How many bytes the sink has taken before it failed or time was up. */
-  async function writeAll(bytes: Buffer): Promise<number> {
+  async function writeAll(bytes: Buffer, begun: Written | undefined): Promise<number> {
     const giveUpAt = performance.now() + timeoutMs;
     let written = 0;
+    let next = begun;
     while (written < bytes.length) {
-      const result = await sink.write(bytes.subarray(written));
+      const result = await (next ?? sink.write(bytes.subarray(written)));
+      next = undefined;
       if (typeof result === 'number') written += result;
       else if (result === 'EAGAIN' && performance.now() < giveUpAt) await sleep(RETRY_MS);
       else break;
@@ -96,52 +137,67 @@ export function createLineWriter(
     return written;
   }
 
-  function log(line: string): void {
-    const bytes = Buffer.from(line);
-    if (waitingLogBytes + bytes.length > MAX_WAITING_LOG_BYTES) {
+  /** While the sink lets wait, lines are given up when their time has come; they are due in the order in which they came. */
+  function watchExpiry(): void {
+    if (expiry !== undefined) return;
+    const now = performance.now();
+    const awaited = [...writing, ...waiting].filter(({ settle }) => settle !== undefined && settle !== given);
+    for (const line of awaited) {
+      if (line.dueAt > now) break;
+      line.settle?.(false);
+      line.settle = given;
+    }
+    // What is not being written yet never will be: its answer has said so.
+    waiting = waiting.filter(({ settle }) => settle !== given);
+    const next = awaited.find(({ settle }) => settle !== given);
+    if (next === undefined) return;
+    expiry = setTimeout(() => {
+      expiry = undefined;
+      watchExpiry();
+    }, next.dueAt - now);
+  }
+
+  function log(text: string): void {
+    const length = Buffer.byteLength(text);
+    if (waitingLogBytes + length > MAX_WAITING_LOG_BYTES) {
       droppedLogLines += 1;
       return;
     }
-    waitingLogBytes += bytes.length;
-    enqueue({ bytes });
+    waitingLogBytes += length;
+    enqueue({ text, dueAt: Infinity });
   }
 
   return {
     write: log,
-    append(text) {
-      return new Promise((resolve) => {
-        const line: Line = {
-          bytes: Buffer.from(text),
-          settle(written) {
-            clearTimeout(timer);
-            resolve(written);
-          },
-        };
-        const timer = setTimeout(() => {
-          resolve(false);
-          // What is not being written yet never will be: its answer has said so.
-          waiting.delete(line);
-        }, timeoutMs);
-        enqueue(line);
-      });
+    append: (text) =>
+      new Promise((settle) => {
+        enqueue({ text, dueAt: performance.now() + timeoutMs, settle });
+      }),
+    async drained() {
+      while (scheduled || busy !== undefined) {
+        await (busy ?? new Promise((resolve) => setImmediate(resolve)));
+      }
     },
-    drained: () => Promise.resolve(busy),
     async close() {
-      await busy;
+      await this.drained();
+      clearTimeout(expiry);
       sink.close?.();
     },
   };
 }
 
+type Written = number | string | undefined | Promise<number | string | undefined>;
+
 interface Sink {
   /** The number of bytes written, or the code of the error. */
-  write(bytes: Buffer): Promise<number | string | undefined> | number | string;
+  write(bytes: Buffer): Written;
   /** Absent where nothing has been opened. */
   readonly close?: () => void;
 }
 
 /**
- * A write that waits for a reader can be neither given up nor left behind at the end of the process. So a pipe is
+ * A write that waits for a reader can be neither given up nor left behind at the end of the process. A local file takes
+ * what it gets at once. A pipe is
  * written through a description of our own that does not block, and what goes to a socket, as that of the journal, is
  * sent without waiting. Where neither is to be had the descriptor itself serves.
  */
@@ -149,12 +205,26 @@ function withoutBlocking(fd: number, kernel: Native | null): Sink {
   try {
     const target = fstatSync(fd);
     if (target.isSocket() && kernel !== null) return { write: (bytes) => kernel.send(fd, bytes) };
+    if (target.isFile() && LOCAL_FILE_SYSTEMS.has(statfsSync(`/proc/self/fd/${fd}`).type)) return writingAtOnce(fd);
     if (!target.isFIFO()) return writing(fd);
     const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
-    return { ...writing(own), close: () => closeSync(own) };
+    return { ...writingAtOnce(own), close: () => closeSync(own) };
   } catch {
     return writing(fd);
   }
+}
+
+/** For what takes or refuses bytes without letting wait: another thread would cost more than the write. */
+function writingAtOnce(fd: number): Sink {
+  return {
+    write(bytes) {
+      try {
+        return writeSync(fd, bytes);
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code;
+      }
+    },
+  };
 }
 
 function writing(fd: number): Sink {

@@ -1,12 +1,13 @@
-import type { FastifyRequest } from 'fastify';
-import type { Accesses, Refusal } from '../../access.js';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Access, Accesses, Refusal } from '../../access.js';
+import type { EndSignal } from '../../ending.js';
 import type { ErrorCode } from '../../domain/errors.js';
 import { negotiate, type Representation } from '../accept.js';
 import type { App } from '../app.js';
 import type { Connections } from '../connections.js';
 import { sendProblem } from '../problem.js';
 import { represent } from '../representation.js';
-import { isWellBehaved } from '../request_rules.js';
+import { type FormRefusal, refusalOfForm } from '../request_rules.js';
 
 export interface SecretRouteParts {
   readonly accesses: Accesses;
@@ -18,43 +19,60 @@ export interface SecretRouteParts {
 const OPTIONS = { config: { audited: true, summary: 'The value of a secret' } };
 
 export function secretRoute({ accesses, connections, refusalOf }: SecretRouteParts) {
-  async function refuse(request: FastifyRequest): Promise<Refusal | null> {
+  function refuse(request: FastifyRequest): Refusal | null | Promise<Refusal | null> {
     const outcome = refusalOf(request);
     if (outcome !== null) return { decision: outcome === 'peer_denied' ? 'denied' : null, outcome };
-    return (await isWellBehaved(request)) ? null : { decision: 'invalid', outcome: 'invalid_request' };
+    const refusal = refusalOfForm(request);
+    return refusal instanceof Promise ? refusal.then(invalid) : invalid(refusal);
+  }
+
+  function send(reply: FastifyReply, access: Access, name: string, representation: Representation | null): void {
+    if (!access.ok) {
+      void sendProblem(reply, access.code);
+      return;
+    }
+    let answer: { type: string; body: Buffer };
+    try {
+      answer = represent(name, access.lease.value, representation as Representation);
+    } finally {
+      access.lease.release();
+    }
+    wipeWhenOver(answer.body, reply.request.over);
+    void reply.type(answer.type).send(answer.body);
   }
 
   return (app: App): void => {
-    app.get<{ Params: { name: string } }>('/secrets/:name', OPTIONS, async (request, reply) => {
+    app.get<{ Params: { name: string } }>('/secrets/:name', OPTIONS, (request, reply) => {
       const { name } = request.params;
+      const { identity, api } = request.serving;
       let representation: Representation | null = null;
-      const access = await accesses.open({
-        id: request.id,
-        name,
-        ...request.serving,
-        peer: connections.peerOf(request.raw.socket),
-        startedAt: request.startedAt,
-        over: request.over,
-        refuse: () => refuse(request),
-        refuseAllowed() {
-          representation = negotiate(request.headers.accept);
-          return representation === null ? 'not_acceptable' : null;
-        },
-      });
-      if (!access.ok) return sendProblem(reply, access.code);
-      let answer: { type: string; body: Buffer };
-      try {
-        answer = represent(name, access.lease.value, representation as unknown as Representation);
-      } finally {
-        access.lease.release();
-      }
-      wipeWhenOver(answer.body, request.over);
-      return reply.type(answer.type).send(answer.body);
+      accesses
+        .open({
+          id: request.id,
+          name,
+          identity,
+          api,
+          peer: connections.peerOf(request.raw.socket),
+          startedAt: request.startedAt,
+          over: request.over,
+          refuse: () => refuse(request),
+          refuseAllowed() {
+            representation = negotiate(request.headers.accept);
+            return representation === null ? 'not_acceptable' : null;
+          },
+        })
+        .then((access) => send(reply, access, name, representation))
+        // A defect, for the handler of errors.
+        .catch((error: unknown) => void reply.send(error));
     });
   };
 }
 
-function wipeWhenOver(body: Buffer, over: AbortSignal): void {
+function invalid(refusal: FormRefusal): Refusal | null {
+  return refusal === null ? null : { decision: 'invalid', outcome: refusal };
+}
+
+function wipeWhenOver(body: Buffer, over: EndSignal): void {
   const wipe = (): void => {
     body.fill(0);
   };
