@@ -7,8 +7,7 @@ const TIMED_OUT = failure('backend_timeout', 'timeout');
 
 /**
  * The same backend, whose calls end within bounded time after their abort. Nobody can end a read of a disk that hangs, so
- * such a call is left behind. Until it has ended the store is asked nothing more: each further call would hold another one
- * of the few threads that Node has for files, and in the end nothing could be read or recorded any more.
+ * such a call is left behind. Until it has ended the store is asked nothing more, as calls would pile up.
  */
 export function withPatience(backend: Backend, graceMs = GRACE_MS): Backend {
   let leftBehind = 0;
