@@ -1,6 +1,7 @@
 import { resolve as pathOf } from 'node:path';
 import { type AllowedDecision, authorize, type Decision, readableNames } from './authorize.js';
 import type { Backend, BackendSurroundings } from './backends/backend.js';
+import { withPatience } from './backends/patience.js';
 import { BACKENDS } from './backends/table.js';
 import { ConfigError, type ConfigProblem } from './config/problems.js';
 import { checkRegistries, checkSecrets, type Registries, secretsPath } from './config/secrets_config.js';
@@ -82,7 +83,7 @@ export class SecretsApi {
     const backends = new Map<string, Backend>();
     for (const store of registries.stores.values()) {
       const backend = BACKENDS.get(store.backend)?.open(store, surroundings);
-      if (backend !== undefined) backends.set(store.name, backend);
+      if (backend !== undefined) backends.set(store.name, withPatience(backend));
     }
     const backendOf = (store: string): Backend => backends.get(store) as Backend;
 

@@ -1,10 +1,11 @@
 import { constants } from 'node:fs';
-import { open as openFile } from 'node:fs/promises';
+import { type FileHandle, open as openFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type * as Package from 'age-encryption';
 import type { Identity } from 'age-encryption';
 import { cleanText } from '../config/schema.js';
 import type { SecretStore } from '../domain/secrets.js';
+import { onDisk } from '../os/disk.js';
 import { readIdentityFile } from './age_identity.js';
 import { decryptPayload, payloadBytes } from './age_payload.js';
 import {
@@ -93,19 +94,19 @@ function largestFile(plaintextBytes: number): number {
 }
 
 async function readIdentities(file: string, signal: AbortSignal): Promise<Identity[] | BackendFailure> {
-  let handle;
+  let handle: FileHandle;
   try {
     // Without O_NONBLOCK a FIFO would wait for a writer.
-    handle = await openFile(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    handle = await onDisk(() => openFile(file, constants.O_RDONLY | constants.O_NONBLOCK));
   } catch {
     return failure('backend_unavailable', 'identity_missing');
   }
   let bytes: Buffer | BackendFailure;
   try {
-    if (!(await handle.stat()).isFile()) return failure('backend_unavailable', 'identity_unusable');
+    if (!(await onDisk(() => handle.stat())).isFile()) return failure('backend_unavailable', 'identity_unusable');
     bytes = await readBounded(handle, MAX_IDENTITY_FILE_BYTES, signal);
   } finally {
-    await handle.close();
+    await onDisk(() => handle.close());
   }
   if (!Buffer.isBuffer(bytes)) {
     return bytes.reason === 'value_too_large' ? failure('backend_unavailable', 'identity_unusable') : bytes;

@@ -36,8 +36,8 @@ export type ProbeAnswer = { readonly ok: true } | BackendFailure;
  * server that does not answer, garbage in place of a secret. All these are answers. A rejection is a defect.
  *
  * Rules: exactly the location that was given is read, and nothing is kept of it. After an abort the promise still
- * settles, with any answer, once all that the call had started is gone. An empty or too large value need not be
- * refused: the caller does.
+ * settles, with any answer, once all that the call had started is gone; what nobody can end, such as a read of a disk
+ * that hangs, is given up by patience.ts. An empty or too large value need not be refused: the caller does.
  */
 export interface Backend {
   fetch(request: BackendRequest): Promise<BackendAnswer>;

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, readlink } from 'node:fs/promises';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
+import { onDisk } from '../os/disk.js';
 import { type BackendFailure, failure, type ProbeAnswer } from './backend.js';
 
 /**
@@ -31,19 +32,23 @@ export async function withContainedFile<T>(
 ): Promise<T | BackendFailure> {
   return withRoot(root, async (directory, standsAt) => {
     if (signal.aborted) return TIMED_OUT;
-    return attempt(open(`${descriptorPath(directory)}/${path}`, O_PATH), failureOfEntry, async (held) => {
-      const refusal = await refusalOf(held, standsAt);
-      if (refusal !== null) return refusal;
-      if (signal.aborted) return TIMED_OUT;
-      return attempt(open(descriptorPath(held), constants.O_RDONLY), failureOfEntry, use);
-    });
+    return attempt(
+      () => open(`${descriptorPath(directory)}/${path}`, O_PATH),
+      failureOfEntry,
+      async (held) => {
+        const refusal = await refusalOf(held, standsAt);
+        if (refusal !== null) return refusal;
+        if (signal.aborted) return TIMED_OUT;
+        return attempt(() => open(descriptorPath(held), constants.O_RDONLY), failureOfEntry, use);
+      },
+    );
   });
 }
 
 /** Null when what is held is a regular file below the directory. */
 async function refusalOf(held: FileHandle, directory: Buffer): Promise<BackendFailure | null> {
   try {
-    const stat = await held.stat();
+    const stat = await onDisk(() => held.stat());
     if (!isBelow(await placeOf(held), directory) || stat.isDirectory()) return NO_ENTRY;
     return stat.isFile() ? null : failure('backend_failed', 'no_regular_file');
   } catch (error) {
@@ -69,13 +74,14 @@ export async function readBounded(
     return refusal;
   };
   try {
-    const { size } = await file.stat();
+    const { size } = await onDisk(() => file.stat());
     if (size > maxBytes) return failure('backend_failed', 'value_too_large');
     // One more than the file has, to see its end; it may grow until then.
     buffer = allocateSecretBytes(size + 1);
     for (;;) {
       if (signal.aborted) return refuse(TIMED_OUT);
-      const { bytesRead } = await file.read(buffer, length, Math.min(buffer.length - length, READ_AT_ONCE), null);
+      const room = Math.min(buffer.length - length, READ_AT_ONCE);
+      const { bytesRead } = await onDisk(() => file.read(buffer, length, room, null));
       if (bytesRead === 0) return buffer.subarray(0, length);
       length += bytesRead;
       if (length > maxBytes) return refuse(failure('backend_failed', 'value_too_large'));
@@ -94,33 +100,37 @@ function withRoot<T>(
   root: string,
   use: (directory: FileHandle, standsAt: Buffer) => Promise<T>,
 ): Promise<T | BackendFailure> {
-  return attempt(open(root, O_PATH | constants.O_DIRECTORY), failureOfRoot, async (directory) => {
-    let standsAt: Buffer;
-    try {
-      standsAt = await placeOf(directory);
-    } catch {
-      return failure('backend_unavailable', 'proc_missing');
-    }
-    return use(directory, standsAt);
-  });
+  return attempt(
+    () => open(root, O_PATH | constants.O_DIRECTORY),
+    failureOfRoot,
+    async (directory) => {
+      let standsAt: Buffer;
+      try {
+        standsAt = await placeOf(directory);
+      } catch {
+        return failure('backend_unavailable', 'proc_missing');
+      }
+      return use(directory, standsAt);
+    },
+  );
 }
 
-/** Uses and closes what is being opened, and turns what the system refuses into an answer. */
+/** Opens, uses and closes, and turns what the system refuses into an answer. */
 async function attempt<T>(
-  opening: Promise<FileHandle>,
+  opening: () => Promise<FileHandle>,
   failureOf: (error: unknown) => BackendFailure,
   use: (file: FileHandle) => Promise<T>,
 ): Promise<T | BackendFailure> {
   let file: FileHandle;
   try {
-    file = await opening;
+    file = await onDisk(opening);
   } catch (error) {
     return failureOf(error);
   }
   try {
     return await use(file);
   } finally {
-    await file.close();
+    await onDisk(() => file.close());
   }
 }
 
@@ -131,7 +141,7 @@ function descriptorPath({ fd }: FileHandle): string {
 
 /** Where what is held stands, without any symlink. In bytes: two names that are not UTF-8 may look the same as text. */
 function placeOf(held: FileHandle): Promise<Buffer> {
-  return readlink(descriptorPath(held), { encoding: 'buffer' });
+  return onDisk(() => readlink(descriptorPath(held), { encoding: 'buffer' }));
 }
 
 function isBelow(place: Buffer, directory: Buffer): boolean {

@@ -37,7 +37,9 @@ export interface Stage extends Pick<DaemonOptions, 'launch'>, RunOptions {
   readonly user?: GopassStore;
   /** The user that the daemon runs as where it is not ours: gets the folders and programs. */
   readonly owner?: number;
-  /** Further refs, `NAME: {…}`, of the stores `good`, `faulty` and `local` and the policies `open` and `closed`. */
+  /** Further stores, `NAME: {…}`. */
+  readonly stores?: readonly string[];
+  /** Further refs, `NAME: {…}`, of these and the stores `good`, `faulty` and `local`, and the policies `open` and `closed`. */
   readonly refs?: readonly string[];
 }
 
@@ -74,6 +76,7 @@ export class Scene {
   async start({
     faulty,
     user,
+    stores = [],
     refs = [],
     launch = LONG_TIMEOUT,
     owner,
@@ -90,7 +93,7 @@ stores:
   good: { backend: gopass, root: mxm, binary: ${good} }
   faulty: { backend: gopass, root: mxm, binary: ${faulty === undefined && user !== undefined ? user.gopass : this.#faulty.file} }
   local: { backend: env, root: mxm/fault }
-refs:
+${stores.map((store) => `  ${store}\n`).join('')}refs:
   good: { store: good, path: good, policy: open }
   faulty: { store: faulty, path: faulty, policy: open }
   local: { store: local, path: local, policy: open }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { ask } from '../support/http_client.js';
 import { openPipe } from '../support/pipe.js';
@@ -112,6 +113,35 @@ export const SYSTEM_FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'disk hangs',
+    asked:
+      'five files at once on a disk that answers nothing, and one more when they are given up; then the disk is well again',
+    skip: () => skipWithout(realRoot(), realComponent('python3', onPath('python3'))) || fuseSkip(),
+    async act(scene) {
+      const folder = join(temporaryFolder(scene.t), 'disk');
+      mkdirSync(folder);
+      const names = ['first', 'second', 'third', 'fourth', 'fifth', 'sixth'];
+      for (const name of names) writeFileSync(join(folder, name), name);
+      await scene.start({
+        launch: 'limits: { backend_concurrency: 8, backend_timeout_ms: 1000 }\n',
+        stores: [`disk: { backend: file, root: ${folder} }`],
+        refs: names.map((name) => `${name}: { store: disk, path: ${name}, policy: open }`),
+      });
+      await scene.expect('first', 'ok');
+      const release = await hangDisk(scene, folder);
+      const hanging = names.slice(0, 5).map((name) => scene.expect(name, 'backend_timeout'));
+      for (const name of ['good', 'local']) await scene.expect(name, 'ok');
+      await Promise.all(hanging);
+      await scene.expect('sixth', 'backend_timeout');
+      for (const name of ['good', 'local']) await scene.expect(name, 'ok');
+      assert.equal((await scene.ask('/healthz'))?.status, 200);
+      assert.equal((await scene.ask('/readyz'))?.status, 503);
+      await release();
+      await until(async () => (await ask(scene.daemon.socket, '/secrets/first')).status === 200);
+      for (const name of names) await scene.expect(name, 'ok');
+    },
+  },
+  {
     name: 'stdout closed',
     asked: 'the reader of the log and its audit records goes away, and comes back',
     async act(scene) {
@@ -177,6 +207,39 @@ export const SYSTEM_FAULTS: readonly Fault[] = [
     },
   },
 ];
+
+/** Of the kernel: no machine is asked to have it. */
+function fuseSkip(): string | false {
+  return existsSync('/dev/fuse') ? false : 'no /dev/fuse';
+}
+
+/** A file system whose server answers no request. Mounts it in its first argument, until its input ends. */
+const HANGING_DISK = `
+import ctypes, os, sys
+folder = sys.argv[1].encode()
+device = os.open('/dev/fuse', os.O_RDWR)
+options = f'fd={device},rootmode=40000,user_id=0,group_id=0,allow_other'.encode()
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.mount(b'fuse', folder, b'fuse', 0, options) != 0:
+    sys.exit(os.strerror(ctypes.get_errno()))
+print('mounted', flush=True)
+sys.stdin.read()
+libc.umount2(folder, 2)
+`;
+
+/** Puts a disk that hangs over a folder; gives what takes it away again. */
+async function hangDisk({ t }: Scene, folder: string): Promise<() => Promise<void>> {
+  const [file, ...rest] = [...(asRoot() ?? []), 'python3', '-c', HANGING_DISK, folder];
+  const server = spawn(file, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(server, 'exit');
+  const release = async (): Promise<void> => {
+    server.stdin.end();
+    await ended;
+  };
+  t.teardown(release);
+  await Promise.race([once(server.stdout, 'data'), ended.then(() => assert.fail('the disk cannot be mounted'))]);
+  return release;
+}
 
 /** A file system of 64 KiB in memory. */
 function mountSmall({ t }: Scene): string {

@@ -167,6 +167,7 @@ function tell(): void {
   if (grown(rows) === undefined) console.log('\ntoo short to say whether it grows');
   for (const failure of failures) console.log(`\nFAIL  ${failure}`);
   if (failures.length > 0) return;
-  console.log(`\nok: in ${elapsed().toFixed(1)} minutes nothing grew, and nothing was left behind`);
+  const told = grown(rows) === undefined ? '' : 'nothing grew, and ';
+  console.log(`\nok: in ${elapsed().toFixed(1)} minutes ${told}nothing was left behind`);
   report('soak', { minutes, requests: requests(), answers: scene.answers, rows: shown });
 }
