@@ -1,6 +1,7 @@
 /**
  * What one read of each backend takes, side by side in one run, as rows of the table in docs/stores.md:
- * `npm run bench:stores [ROUNDS]`. Needs gpg and gopasspw's gopass (of PATH, or named by MXM_TEST_GOPASS).
+ * `npm run bench:stores [ROUNDS]`. Needs gpg and gopasspw's gopass (of PATH, or named by MXM_TEST_GOPASS); `openbao` is
+ * measured where there is the KV server of the tests (named by MXM_TEST_KV_SERVER).
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -11,9 +12,11 @@ import { runCommand } from '../src/backends/command.js';
 import { envKind } from '../src/backends/env.js';
 import { fileKind } from '../src/backends/file.js';
 import { gopassKind } from '../src/backends/gopass.js';
+import { openbaoKind } from '../src/backends/openbao.js';
 import { passKind } from '../src/backends/pass.js';
 import { createAgeStore } from '../test/support/age_store.js';
 import { createGopassStore } from '../test/support/gopass_store.js';
+import { realKvServer, startKvServer } from '../test/support/kv_server.js';
 import { realGopass, realGpg, skipWithout } from '../test/support/real_component.js';
 import { type Ending, temporaryFolder, writeFile } from '../test/support/temporary.js';
 
@@ -58,8 +61,19 @@ async function contenders(t: Ending): Promise<Map<string, Read>> {
       ),
     ],
     ['`file`', reader(fileKind.open({ ...store, root: folder }, { environment }), `${folder}/entry`)],
+    ...(await openbaoContender(t)),
     ['`env`', reader(envKind.open({ ...store, root: 'mxm' }, { environment: { MXM_ENTRY: VALUE } }), 'mxm/entry')],
   ]);
+}
+
+/** A server of this machine, on loopback: what a network adds is not the daemon's. */
+async function openbaoContender(t: Ending): Promise<[string, Read][]> {
+  if (realKvServer().skip !== false) return [];
+  const server = await startKvServer(t);
+  await server.write('mxm/entry', { value: VALUE });
+  const auth = { token_file: writeFile(temporaryFolder(t), 'token', server.rootToken) };
+  const store = { name: 'bench', backend: 'openbao', root: 'mxm', options: { address: server.address, auth } };
+  return [['`openbao`', reader(openbaoKind.open(store, { environment: {} }), 'mxm/entry')]];
 }
 
 function reader(backend: Backend, location: string): Read {
