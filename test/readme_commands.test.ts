@@ -85,6 +85,7 @@ t.test(
     const copy = builtClone(root);
     const env = userEnvironment(t, copy, { MXM_DEMO_GREETING: 'hello' });
     const line = fenceOf(readme, 'Reading the log', 'sh');
+    const printed = fenceOf(readme, 'Reading the log', 'text').replace('12:34:56.789', '…');
     for (const [isTTY, variables, coloured] of [
       [false, {}, false],
       [true, {}, true],
@@ -98,7 +99,8 @@ t.test(
         '-c',
         `cd '${copy}' && ${exported({ ...env, ...variables })} && ${pipe}`,
       ]);
-      const shown = (await screen.shows(/\[[\d:.]+\] .*listening[^]*"demo".*\n/))[0];
+      const shown = (await screen.shows(/\[[\d:.]+\] .*listening[^]*"demo"[^]*digest.*\n/))[0];
+      if (!coloured) t.match(shown.trimEnd(), patternOf(printed));
       t.equal(shown.includes('\x1b['), coloured, JSON.stringify(variables));
       screen.type('\x03');
       await screen.shows(/stopped/);

@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { fenceOf, readDocument, ROOT } from '../support/markdown.js';
+import { patternOf, printedCommands } from '../support/printed_commands.js';
 import { PROGRAM, startDaemonProcess } from '../support/process.js';
 import { onPath, realComponent } from '../support/real_component.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
@@ -27,6 +28,10 @@ const VALUE = 'v4lue with "quotes", ünicode\nand lines';
 const env = { MXM_CLIENTS_API_KEY: VALUE };
 
 const allowing = await startDaemonProcess(t, { secrets: SECRETS.replace('POLICY', 'open'), env });
+const printing = await startDaemonProcess(t, {
+  secrets: SECRETS.replace('POLICY', 'open'),
+  env: { MXM_CLIENTS_API_KEY: 'k-12345' },
+});
 const denying = await startDaemonProcess(t, { secrets: SECRETS.replace('POLICY', 'closed'), env });
 
 interface Ended {
@@ -67,6 +72,18 @@ function programFolder(folder: string): string {
   return path;
 }
 
+/** Runs what the page shows: first where the policy allows it, then where it does not. */
+async function replay(t: Test, heading: string, options: { cwd: string; path?: string }): Promise<void> {
+  const consoles = document.fences.filter(({ under, language }) => under === heading && language === 'console');
+  t.equal(consoles.length, 2);
+  for (const [index, { socket }] of [printing, denying].entries()) {
+    for (const { command, output } of printedCommands(consoles[index]!.text)) {
+      const { stdout } = await run('sh', ['-c', `exec 2>&1; ${command}`], socket, options);
+      t.match(stdout.trimEnd(), patternOf(output), command);
+    }
+  }
+}
+
 t.test('the shell snippets print the value, and end with the status of a refusal', { skip: curl.skip }, async (t) => {
   const folder = temporaryFolder(t);
   const options = { cwd: ROOT, path: programFolder(folder) };
@@ -78,6 +95,7 @@ t.test('the shell snippets print the value, and end with the status of a refusal
     t.match(await run('sh', ['-c', snippet], allowing.socket, options), { status: 0, stdout: VALUE });
     t.match(await run('sh', ['-c', snippet], denying.socket, options), { status: refused, stdout: '' });
   }
+  await replay(t, 'Shell', options);
 });
 
 t.test('the snippet for Node prints the value, and the code of a refusal', async (t) => {
@@ -87,35 +105,38 @@ t.test('the snippet for Node prints the value, and the code of a refusal', async
   const tsc = join(ROOT, 'node_modules/.bin/tsc');
   await execute(tsc, ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(client, 'dist')]);
   cpSync(join(ROOT, 'package.json'), join(client, 'package.json'));
-  const snippet = writeFile(folder, 'snippet.mjs', fenceOf(document, 'TypeScript and JavaScript', 'js'));
+  const snippet = writeFile(folder, 'ask.mjs', fenceOf(document, 'TypeScript and JavaScript', 'js'));
   t.match(await run(process.execPath, [snippet], allowing.socket, { cwd: folder }), { status: 0, stdout: VALUE });
   t.match(await run(process.execPath, [snippet], denying.socket, { cwd: folder }), {
     status: 1,
     stdout: '',
     stderr: 'access_denied 403 false\n',
   });
+  await replay(t, 'TypeScript and JavaScript', { cwd: folder });
 });
 
 t.test('the snippet for Python prints the value, and the code of a refusal', { skip: python.skip }, async (t) => {
   const folder = temporaryFolder(t);
   cpSync(join(ROOT, 'clients/python/mxm_secretsd.py'), join(folder, 'mxm_secretsd.py'));
-  const snippet = writeFile(folder, 'snippet.py', fenceOf(document, 'Python', 'python'));
+  const snippet = writeFile(folder, 'ask.py', fenceOf(document, 'Python', 'python'));
   t.match(await run(python.file, [snippet], allowing.socket, { cwd: folder }), { status: 0, stdout: VALUE });
   t.match(await run(python.file, [snippet], denying.socket, { cwd: folder }), {
     status: 1,
     stdout: '',
     stderr: 'access_denied 403 False\n',
   });
+  await replay(t, 'Python', { cwd: folder });
 });
 
 t.test('the snippet for Go prints the value, and the code of a refusal', { skip: go.skip }, async (t) => {
   const folder = temporaryFolder(t);
   writeFileSync(join(folder, 'go.mod'), 'module snippet\n\ngo 1.21\n');
-  writeFile(folder, 'main.go', fenceOf(document, 'Go', 'go'));
-  await execute(go.file, ['build', '-o', 'snippet', '.'], { cwd: folder });
+  writeFile(folder, 'ask.go', fenceOf(document, 'Go', 'go'));
+  await execute(go.file, ['build', '-o', 'snippet', '.'], { cwd: folder }); // what is run below is built by then
   const snippet = join(folder, 'snippet');
   t.match(await run(snippet, [], allowing.socket, { cwd: folder }), { status: 0, stdout: VALUE });
   const refused = await run(snippet, [], denying.socket, { cwd: folder });
   t.match(refused, { status: 1, stdout: '' });
   t.match(refused.stderr, '"code":"access_denied"');
+  await replay(t, 'Go', { cwd: folder });
 });
