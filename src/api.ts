@@ -82,8 +82,11 @@ export class SecretsApi {
     if (problems.length > 0) throw new ConfigError(problems);
     const backends = new Map<string, Backend>();
     for (const store of registries.stores.values()) {
-      const backend = BACKENDS.get(store.backend)?.open(store, surroundings);
-      if (backend !== undefined) backends.set(store.name, withPatience(backend));
+      const kind = BACKENDS.get(store.backend);
+      if (kind === undefined) continue;
+      const backend = kind.open(store, surroundings);
+      // Nobody can end the read of a file; a program and a connection are ended at the abort.
+      backends.set(store.name, kind.rootIsDirectory ? withPatience(backend) : backend);
     }
     const backendOf = (store: string): Backend => backends.get(store) as Backend;
 

@@ -118,18 +118,24 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
 
   async function stop(): Promise<void> {
     tellEnd();
+    if (inherited !== null) acceptNoMore();
     await bounded(built.drain());
     socket.remove();
     app.server.close();
     await close();
   }
 
-  /** What connects from now on waits for the next daemon, and what has been sent before is answered. */
+  /** What has been sent before is answered. */
   async function leave(): Promise<void> {
     tellEnd();
-    NetServer.prototype.close.call(app.server); // that of HTTP would drop idle connections, whatever they have sent
+    acceptNoMore();
     await bounded(built.finish());
     await close();
+  }
+
+  /** What connects from now on waits for the next daemon on the inherited socket. */
+  function acceptNoMore(): void {
+    NetServer.prototype.close.call(app.server); // that of HTTP would drop idle connections, whatever they have sent
   }
 
   function tellEnd(): void {

@@ -26,6 +26,21 @@ function writeInheriting(t: Ending, launch = ''): { folder: string; launchFile: 
   return configured;
 }
 
+/** The same with a store that takes two seconds. */
+function writeSlow(t: Ending, launch = ''): string {
+  const { folder, launchFile } = writeInheriting(t, launch);
+  const script = join(folder, 'gopass');
+  writeFileSync(script, '#!/bin/sh\n[ "$1" = --version ] && echo "gopass 1.16.1 x" && exit\nsleep 2; echo slow\n', {
+    mode: 0o700,
+  });
+  writeFileSync(
+    join(folder, 'secrets.yaml'),
+    SECRETS.replace('backend: env, root: mxm/test', `backend: gopass, root: mxm/test, binary: ${script}`),
+    { mode: 0o600 },
+  );
+  return launchFile;
+}
+
 const skip = realPython().skip;
 
 t.test('an inherited socket is served, needs no other, and stays where it is', { skip }, async (t) => {
@@ -37,6 +52,19 @@ t.test('an inherited socket is served, needs no other, and stays where it is', {
   await until(() => activator.events.includes('ended 0'));
   t.ok(existsSync(activator.socket), 'it is not ours to remove');
   t.equal((await ask(activator.socket, '/secrets/api_key')).status, 200, 'the next connection starts the next daemon');
+});
+
+t.test('who connects while it stops waits for the next daemon', { skip }, async (t) => {
+  const activator = await activate(t, writeSlow(t));
+  const before = ask(activator.socket, '/secrets/api_key');
+  await until(() => activator.log().includes('"event":"listening"'));
+  const [pid] = activator.events.map((event) => Number(event.slice('started '.length)));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  process.kill(Number(pid), 'SIGTERM');
+  await until(() => activator.log().includes('"event":"stopping"'));
+  t.match(await ask(activator.socket, '/secrets/api_key'), { status: 200, json: { value: 'slow' } });
+  t.match(await before, { status: 200 });
+  t.equal(startsOf(activator), 2);
 });
 
 t.test('it goes before the socket of the launch file', { skip }, async (t) => {
@@ -102,16 +130,7 @@ t.test('leaving when nothing is asked for', { skip }, async (t) => {
   });
 
   await t.test('a request that is open keeps it', async (t) => {
-    const { folder, launchFile } = writeInheriting(t, 'idle_exit_s: 1');
-    const script = join(folder, 'gopass');
-    writeFileSync(script, '#!/bin/sh\n[ "$1" = --version ] && echo "gopass 1.16.1 x" && exit\nsleep 2; echo slow\n', {
-      mode: 0o700,
-    });
-    writeFileSync(
-      join(folder, 'secrets.yaml'),
-      SECRETS.replace('backend: env, root: mxm/test', `backend: gopass, root: mxm/test, binary: ${script}`),
-      { mode: 0o600 },
-    );
+    const launchFile = writeSlow(t, 'idle_exit_s: 1');
     const activator = await activate(t, launchFile);
     t.match(await ask(activator.socket, '/secrets/api_key'), { status: 200, json: { value: 'slow' } });
     t.equal(startsOf(activator), 1);

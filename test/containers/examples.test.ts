@@ -31,13 +31,14 @@ interface Compose {
   readonly services: Readonly<
     Record<'secretsd' | 'fetch', { healthcheck: { test: string[] }; command: string[] } & Record<string, unknown>>
   >;
-  readonly volumes: Readonly<Record<'socket' | 'db_password', { driver_opts: { o: string } }>>;
+  readonly volumes: Readonly<Record<'socket' | 'db_password', { driver_opts: { type: string; o: string } }>>;
 }
 
 interface PodContainer {
   readonly name: string;
   readonly args: string[];
   readonly command: string[];
+  readonly restartPolicy?: string;
   readonly startupProbe: { exec: { command: string[] } };
   readonly securityContext: Readonly<Record<string, unknown>> & { runAsUser: number; runAsGroup: number };
   readonly volumeMounts: { name: string; mountPath: string }[];
@@ -48,7 +49,7 @@ interface Pod {
     initContainers: PodContainer[];
     containers: PodContainer[];
     securityContext: { fsGroup: number };
-    volumes: { name: string }[];
+    volumes: { name: string; emptyDir?: { medium?: string } }[];
   };
 }
 
@@ -118,6 +119,24 @@ t.test('the examples have the user, the socket and the places of the Dockerfile'
   const mounted = sidecar.volumeMounts.map(({ mountPath }) => mountPath);
   t.ok(mounted.includes(dirname(String(launch))) && mounted.includes(dirname(String(socket))));
   t.match(dockerfile, `org.opencontainers.image.version="${VERSION}"`);
+  t.end();
+});
+
+t.test('what the containers share stays in memory', (t) => {
+  for (const wanted of ['socket', 'db-password'])
+    t.match(
+      pod.spec.volumes.find(({ name }) => name === wanted),
+      { emptyDir: { medium: 'Memory' } },
+      wanted,
+    );
+  for (const [name, { driver_opts }] of Object.entries(compose.volumes).filter(([name]) => name !== 'db'))
+    t.equal(driver_opts.type, 'tmpfs', name);
+  t.end();
+});
+
+t.test('the sidecar of the pod runs on beside what comes after it, which begins when it is ready', (t) => {
+  t.match(sidecar, { name: 'secretsd', restartPolicy: 'Always', startupProbe: {} });
+  t.equal(fetch.restartPolicy, undefined);
   t.end();
 });
 
