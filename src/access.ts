@@ -55,7 +55,7 @@ type Ending = Reached &
 
 interface Reached {
   readonly decision: AuditRecord['decision'];
-  readonly ref?: SecretRef;
+  readonly ref?: SecretRef | undefined;
 }
 
 const MAX_RECORDED_NAME = 128;
@@ -78,7 +78,8 @@ export function createAccesses({ audit, metrics, log }: AccessParts): Accesses {
 
   return {
     async open(request) {
-      const ending = await end(request);
+      const reached = end(request);
+      const ending = reached instanceof Promise ? await reached : reached;
       tellWhy(request, ending);
       metrics.countDecision(ending.decision);
       let recorded = false;
@@ -96,31 +97,49 @@ export function createAccesses({ audit, metrics, log }: AccessParts): Accesses {
 }
 
 /** The first rule that applies ends the request; a backend is asked when none does. */
-async function end(request: AccessRequest): Promise<Ending> {
-  const { api, identity, name, over, maxBytes = Infinity } = request;
-  let reached: Reached = { decision: null };
-  let error: unknown;
+function end(request: AccessRequest): Ending | Promise<Ending> {
   try {
-    const refused = request.refuse();
-    const refusal = refused instanceof Promise ? await refused : refused;
-    if (refusal !== null) return refusal;
-    if (!isIdentifier(name)) return { decision: 'invalid', outcome: 'invalid_secret_name' };
-    const decided = api.decide(name, identity);
-    reached = decided;
-    if (decided.decision === 'unknown') return { ...reached, outcome: 'unknown_secret' };
-    if (decided.decision === 'denied') return { ...reached, outcome: 'access_denied' };
-    const unacceptable = request.refuseAllowed?.() ?? null;
-    if (unacceptable !== null) return { ...reached, outcome: unacceptable };
-    const lease = await api.retrieve(decided, over);
-    if (lease.value.length <= maxBytes) return { ...reached, outcome: 'ok', lease };
-    lease.release();
-    error = new SecretsError('backend_failed', 'value_too_large');
-  } catch (thrown) {
-    error = thrown;
+    const refusal = request.refuse();
+    if (!(refusal instanceof Promise)) return refusal ?? decide(request);
+    return refusal
+      .then((late) => late ?? decide(request))
+      .catch((error: unknown) => failed(request, { decision: null }, error));
+  } catch (error) {
+    return failed(request, { decision: null }, error);
   }
-  if (error instanceof SecretsError) return { ...reached, outcome: error.code, error };
-  if (over.aborted) return { ...reached, outcome: 'cancelled' };
-  return { ...reached, outcome: 'internal_error', error };
+}
+
+function decide(request: AccessRequest): Ending | Promise<Ending> {
+  const { api, identity, name, over } = request;
+  if (!isIdentifier(name)) return { decision: 'invalid', outcome: 'invalid_secret_name' };
+  const decided = api.decide(name, identity);
+  try {
+    if (decided.decision === 'unknown') return { decision: 'unknown', outcome: 'unknown_secret' };
+    const { decision, ref } = decided;
+    if (decided.decision === 'denied') return { decision, ref, outcome: 'access_denied' };
+    const refused = request.refuseAllowed?.() ?? null;
+    if (refused !== null) return { decision, ref, outcome: refused };
+    const lease = api.retrieve(decided, over);
+    if (!(lease instanceof Promise)) return granted(request, decided, lease);
+    return lease.then(
+      (late) => granted(request, decided, late),
+      (error: unknown) => failed(request, decided, error),
+    );
+  } catch (error) {
+    return failed(request, decided, error);
+  }
+}
+
+function granted({ maxBytes = Infinity }: AccessRequest, { decision, ref }: Reached, lease: SecretLease): Ending {
+  if (lease.value.length <= maxBytes) return { decision, ref, outcome: 'ok', lease };
+  lease.release();
+  return { decision, ref, outcome: 'backend_failed', error: new SecretsError('backend_failed', 'value_too_large') };
+}
+
+function failed({ over }: AccessRequest, { decision, ref }: Reached, error: unknown): Ending {
+  if (error instanceof SecretsError) return { decision, ref, outcome: error.code, error };
+  if (over.aborted) return { decision, ref, outcome: 'cancelled' };
+  return { decision, ref, outcome: 'internal_error', error };
 }
 
 function recordOf(request: AccessRequest, { decision, outcome, ref }: Ending): AuditRecord {
@@ -136,7 +155,7 @@ function recordOf(request: AccessRequest, { decision, outcome, ref }: Ending): A
     backend: (ref && api.storeOf(ref)?.backend) ?? null,
     policy: ref?.policy ?? null,
     peer,
-    ...(via && { via }),
+    via,
     duration_ms: Math.round((performance.now() - startedAt) * 1_000) / 1_000,
   };
 }

@@ -9,7 +9,7 @@ import { type ErrorCode, SecretsError } from './domain/errors.js';
 import { isIdentifier } from './domain/identifier.js';
 import { principalOf, type RuntimeIdentity } from './domain/identity.js';
 import { allocateSecretBytes, copySecretBytes, isUtf8 } from './domain/secret_bytes.js';
-import type { SecretRef, SecretStore } from './domain/secrets.js';
+import type { ResolvedSecretLocation, SecretRef, SecretStore } from './domain/secrets.js';
 import type { EndSignal } from './ending.js';
 import { createGate, type Gate } from './gate.js';
 import { DEFAULT_LIMITS, type Limits } from './limits.js';
@@ -53,6 +53,7 @@ export class SecretsApi {
   readonly #registries: Registries;
   readonly #retriever: Retriever;
   readonly #readiness: Readiness;
+  readonly #locations = new Map<SecretRef, ResolvedSecretLocation>();
 
   /**
    * From plain data in the shape of the secrets file, with its rules. Throws a ConfigError that lists every problem.
@@ -148,9 +149,18 @@ export class SecretsApi {
     return authorize(name, principalOf(identity), refs, policies);
   }
 
-  /** The bytes behind a decision. Rejects with a SecretsError; see Retriever.retrieve. */
-  retrieve(decision: AllowedDecision, signal?: EndSignal): Promise<SecretLease> {
-    return this.#retriever.retrieve(resolve(decision, this.#registries.stores), signal);
+  /** The bytes behind a decision; see Retriever.retrieve. */
+  retrieve(decision: AllowedDecision, signal?: EndSignal): SecretLease | Promise<SecretLease> {
+    return this.#retriever.retrieve(this.#locationOf(decision), signal);
+  }
+
+  /** The registries never change. */
+  #locationOf(decision: AllowedDecision): ResolvedSecretLocation {
+    const known = this.#locations.get(decision.ref);
+    if (known !== undefined) return known;
+    const location = resolve(decision, this.#registries.stores);
+    this.#locations.set(decision.ref, location);
+    return location;
   }
 
   /** The names that this identity may read, sorted. */

@@ -10,45 +10,45 @@ export interface EndSignal {
   removeEventListener(type: 'abort', act: () => void): void;
 }
 
-export interface Ending {
-  readonly signal: EndSignal;
+/** The same, for who ends it. */
+export interface Ending extends EndSignal {
   end(): void;
 }
 
 const OVER = new Error('over');
 
 export function createEnding(): Ending {
-  const signal = new Signal();
-  return { signal, end: () => signal.end() };
+  return new Signal();
 }
 
 /** One that was over before it began. */
 export function endedSignal(): EndSignal {
   const ending = createEnding();
   ending.end();
-  return ending.signal;
+  return ending;
 }
 
 class Signal implements EndSignal {
   aborted = false;
-  reason: unknown;
-  #acts: (() => void)[] = [];
+  reason: unknown = undefined;
+  private acts: (() => void)[] | undefined = undefined;
 
   addEventListener(_type: 'abort', act: () => void): void {
-    if (!this.aborted) this.#acts.push(act);
+    if (this.aborted) return;
+    if (this.acts === undefined) this.acts = [act];
+    else this.acts.push(act);
   }
 
   removeEventListener(_type: 'abort', act: () => void): void {
-    const at = this.#acts.indexOf(act);
-    if (at !== -1) this.#acts.splice(at, 1);
+    this.acts = this.acts?.filter((other) => other !== act);
   }
 
   end(): void {
     if (this.aborted) return;
     this.aborted = true;
     this.reason = OVER;
-    const acts = this.#acts;
-    this.#acts = [];
+    const { acts = [] } = this;
+    this.acts = undefined;
     for (const act of acts) act();
   }
 }

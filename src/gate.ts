@@ -7,6 +7,8 @@ import type { EndSignal } from './ending.js';
 export interface Gate {
   /** `entered` once it is the caller's turn, who then owes one `leave`; `full` at once; `aborted` when the signal was. */
   enter(signal: EndSignal): Promise<'entered' | 'full' | 'aborted'>;
+  /** True where it is the caller's turn at once, who then owes one `leave`. */
+  tryEnter(): boolean;
   leave(): void;
   readonly running: number;
   readonly waiting: number;
@@ -30,13 +32,17 @@ export function createGate(limits: () => GateLimits): Gate {
     }
   }
 
+  function tryEnter(): boolean {
+    if (running >= limits().backendConcurrency) return false;
+    running += 1;
+    return true;
+  }
+
   return {
+    tryEnter,
     enter(signal) {
       if (signal.aborted) return Promise.resolve('aborted');
-      if (running < limits().backendConcurrency) {
-        running += 1;
-        return Promise.resolve('entered');
-      }
+      if (tryEnter()) return Promise.resolve('entered');
       if (queue.size >= limits().queue) return Promise.resolve('full');
       return new Promise((resolve) => {
         const next = (): void => {

@@ -1,4 +1,4 @@
-import type { Backend, BackendAnswer } from './backends/backend.js';
+import type { Backend, BackendAnswer, BackendRequest } from './backends/backend.js';
 import { failure } from './backends/backend.js';
 import { createEnding, type Ending, type EndSignal } from './ending.js';
 import { type ErrorCode, type Reason, SecretsError } from './domain/errors.js';
@@ -34,10 +34,10 @@ interface Flight {
 
 export interface Retriever {
   /**
-   * Rejects with a SecretsError. A caller whose signal is aborted is counted out and gets the signal's reason; the
-   * last one to leave ends the backend call.
+   * Throws or rejects with a SecretsError. What a backend has at once is given at once. A caller whose signal is aborted
+   * is counted out and gets the signal's reason; the last one to leave ends the backend call.
    */
-  retrieve(location: ResolvedSecretLocation, signal?: EndSignal): Promise<SecretLease>;
+  retrieve(location: ResolvedSecretLocation, signal?: EndSignal): SecretLease | Promise<SecretLease>;
 }
 
 export interface RetrieverParts {
@@ -53,127 +53,146 @@ export function createRetriever({ backendOf, gate, limits, onAnswer }: Retriever
   // Map that is filled and emptied all the time keeps what it held from being collected early.
   const flights = new Map<SecretRef, Flight | undefined>();
 
-  function start(location: ResolvedSecretLocation): Flight {
+  /** Nobody may join a call that has ended, or is being ended. */
+  function land({ ref }: ResolvedSecretLocation, left: Ending): void {
+    if (flights.get(ref)?.left === left) flights.set(ref, undefined);
+  }
+
+  async function askInTurn(location: ResolvedSecretLocation, left: EndSignal): Promise<Outcome> {
+    const turn = await gate.enter(left);
+    if (turn === 'full') return { code: 'overloaded', reason: null };
+    return turn === 'aborted' ? CANCELLED : ask(location, left);
+  }
+
+  /** Owes the gate one `leave`. */
+  function ask({ ref, store, location }: ResolvedSecretLocation, left: EndSignal): Outcome | Promise<Outcome> {
+    const call = new Call(location, ref.field, limits, left);
+    const askedAt = performance.now();
+
+    function conclude(answer: BackendAnswer): Outcome {
+      if (left.aborted || call.isOverdue) wipe(answer);
+      if (left.aborted && !call.isOverdue) return CANCELLED;
+      const checked = call.isOverdue ? failure('backend_timeout', 'timeout') : bounded(answer, limits.maxValueBytes);
+      onAnswer(store.name, checked, (performance.now() - askedAt) / 1_000);
+      return checked.ok ? { value: checked.value } : { code: checked.code, reason: checked.reason };
+    }
+
+    function end(): void {
+      call.end();
+      gate.leave();
+    }
+
+    let answer: BackendAnswer | Promise<BackendAnswer> | undefined;
+    try {
+      answer = backendOf(store.name).fetch(call);
+      if (!(answer instanceof Promise)) return conclude(answer);
+    } catch {
+      return DEFECT;
+    } finally {
+      if (!(answer instanceof Promise)) end();
+    }
+    return answer
+      .then(conclude)
+      .catch(() => DEFECT)
+      .finally(end);
+  }
+
+  function start(location: ResolvedSecretLocation): Outcome | Flight {
     const left = createEnding();
-    const flight: Flight = { left, holders: 0, outcome: run(location, left.signal) };
+    const asked = gate.tryEnter() ? ask(location, left) : askInTurn(location, left);
+    if (!(asked instanceof Promise)) return asked;
+    const flight: Flight = { left, holders: 0, outcome: asked.finally(() => land(location, left)) };
     flights.set(location.ref, flight);
     return flight;
   }
 
-  async function run(location: ResolvedSecretLocation, left: EndSignal): Promise<Outcome> {
-    try {
-      return await ask(location, left);
-    } catch {
-      return DEFECT;
-    } finally {
-      land(location.ref, left);
-    }
-  }
+  async function join(location: ResolvedSecretLocation, flight: Flight, signal?: EndSignal): Promise<SecretLease> {
+    flight.holders += 1;
 
-  /** Nobody may join a call that has ended, or is being ended. */
-  function land(ref: SecretRef, left: EndSignal): void {
-    if (flights.get(ref)?.left.signal === left) flights.set(ref, undefined);
-  }
-
-  async function ask({ ref, store, location }: ResolvedSecretLocation, left: EndSignal): Promise<Outcome> {
-    const turn = await gate.enter(left);
-    if (turn === 'full') return { code: 'overloaded', reason: null };
-    if (turn === 'aborted') return CANCELLED;
-    const bound = createBound(left, limits.backendTimeoutMs);
-    const askedAt = performance.now();
-    try {
-      const answer = await backendOf(store.name).fetch({
-        location,
-        ...(ref.field !== undefined && { field: ref.field }),
-        maxBytes: limits.maxValueBytes,
-        get signal() {
-          return bound.signal();
-        },
+    let released = false;
+    const letGo = (): void => {
+      if (released) return;
+      released = true;
+      flight.holders -= 1;
+      if (flight.holders > 0) return;
+      land(location, flight.left);
+      flight.left.end();
+      void flight.outcome.then((outcome) => {
+        if ('value' in outcome) outcome.value.fill(0);
       });
-      if (left.aborted || bound.isPassed()) wipe(answer);
-      if (left.aborted && !bound.isPassed()) return CANCELLED;
-      const checked = bound.isPassed() ? failure('backend_timeout', 'timeout') : bounded(answer, limits.maxValueBytes);
-      onAnswer(store.name, checked, (performance.now() - askedAt) / 1_000);
-      return checked.ok ? { value: checked.value } : { code: checked.code, reason: checked.reason };
-    } finally {
-      bound.end();
-      gate.leave();
+    };
+
+    try {
+      return { value: valueOf(await orAborted(flight.outcome, signal)), release: letGo };
+    } catch (error) {
+      letGo();
+      throw error;
     }
   }
 
   return {
-    async retrieve(location, signal) {
-      if (signal?.aborted === true) throw signal.reason;
+    retrieve(location, signal) {
+      if (signal?.aborted === true) throw signal.reason as Error;
       const flight = flights.get(location.ref) ?? start(location);
-      flight.holders += 1;
-
-      let released = false;
-      const letGo = (): void => {
-        if (released) return;
-        released = true;
-        flight.holders -= 1;
-        if (flight.holders > 0) return;
-        land(location.ref, flight.left.signal);
-        flight.left.end();
-        void flight.outcome.then((outcome) => {
-          if ('value' in outcome) outcome.value.fill(0);
-        });
-      };
-
-      let outcome: Outcome;
-      try {
-        outcome = await orAborted(flight.outcome, signal);
-      } catch (error) {
-        letGo();
-        throw error;
-      }
-      if (!('value' in outcome)) {
-        letGo();
-        throw new SecretsError(outcome.code, outcome.reason);
-      }
-      return { value: outcome.value, release: letGo };
+      if ('left' in flight) return join(location, flight, signal);
+      const value = valueOf(flight);
+      return { value, release: () => void value.fill(0) };
     },
   };
 }
 
-/** The time that one backend call may take. */
-interface Bound {
-  /** Aborted when time is up or nobody waits any more. Made when it is first asked for: what answers at once needs none. */
-  signal(): AbortSignal;
-  isPassed(): boolean;
-  end(): void;
+function valueOf(outcome: Outcome): Buffer {
+  if ('value' in outcome) return outcome.value;
+  throw new SecretsError(outcome.code, outcome.reason);
 }
 
-function createBound(left: EndSignal, timeoutMs: number): Bound {
-  let controller: AbortController | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let passed = false;
-  const abort = (): void => controller?.abort();
-  return {
-    signal() {
-      if (controller === undefined) {
-        controller = new AbortController();
-        timer = setTimeout(() => {
-          passed = true;
-          abort();
-        }, timeoutMs).unref(); // what the backend has started keeps the process alive, not its bound
-        left.addEventListener('abort', abort, { once: true });
-      }
-      return controller.signal;
-    },
-    isPassed: () => passed,
-    end() {
-      clearTimeout(timer);
-      left.removeEventListener('abort', abort);
-    },
-  };
+/** What a backend is asked, and the time that it has. */
+class Call implements BackendRequest {
+  readonly location: string;
+  declare readonly field?: string;
+  readonly maxBytes: number;
+  /** Time was up before there was an answer. */
+  isOverdue = false;
+  private readonly timeoutMs: number;
+  private readonly left: EndSignal;
+  private controller: AbortController | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(location: string, field: string | undefined, limits: RetrievalLimits, left: EndSignal) {
+    this.location = location;
+    if (field !== undefined) this.field = field;
+    this.maxBytes = limits.maxValueBytes;
+    this.timeoutMs = limits.backendTimeoutMs;
+    this.left = left;
+  }
+
+  /** Made when it is first asked for: what answers at once needs none. */
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      this.timer = setTimeout(() => {
+        this.isOverdue = true;
+        this.abort();
+      }, this.timeoutMs).unref(); // what the backend has started keeps the process alive, not its bound
+      this.left.addEventListener('abort', this.abort, { once: true });
+    }
+    return this.controller.signal;
+  }
+
+  private readonly abort = (): void => this.controller?.abort();
+
+  end(): void {
+    clearTimeout(this.timer);
+    this.left.removeEventListener('abort', this.abort);
+  }
 }
 
 function orAborted<T>(promise: Promise<T>, signal: EndSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     const abort = (): void => {
-      reject(signal.reason as Error); // of an AbortSignal whatever its owner gave
+      const { reason } = signal as { readonly reason: Error };
+      reject(reason);
     };
     signal.addEventListener('abort', abort, { once: true });
     void promise.then((value) => {

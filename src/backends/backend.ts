@@ -40,7 +40,8 @@ export type ProbeAnswer = { readonly ok: true } | BackendFailure;
  * that hangs, is given up by patience.ts. An empty or too large value need not be refused: the caller does.
  */
 export interface Backend {
-  fetch(request: BackendRequest): Promise<BackendAnswer>;
+  /** What is there at once may be answered at once. */
+  fetch(request: BackendRequest): BackendAnswer | Promise<BackendAnswer>;
   /** Whether a fetch could work now, at the price of a few processes or requests, without reading any secret. */
   probe(signal: AbortSignal): Promise<ProbeAnswer>;
 }

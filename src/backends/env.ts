@@ -42,12 +42,12 @@ function open(_store: SecretStore, { environment, taken }: BackendSurroundings):
     fetch({ location }) {
       const name = nameOf(location);
       const own = taken?.valueOf(name);
-      if (own !== undefined) return Promise.resolve({ ok: true, value: trimmedCopy(own) });
+      if (own !== undefined) return { ok: true, value: trimmedCopy(own) };
       const text = environment[name];
-      if (text === undefined) return Promise.resolve(failure('secret_not_found', 'entry_missing'));
+      if (text === undefined) return failure('secret_not_found', 'entry_missing');
       // Node decodes the environment as UTF-8 and puts U+FFFD where it is not: then the kernel still has the bytes.
       const bytes = (text.includes('\ufffd') ? rawVariable(name, text) : undefined) ?? Buffer.from(text);
-      return Promise.resolve({ ok: true, value: bytes.subarray(0, lengthWithoutLineEndings(bytes)) });
+      return { ok: true, value: bytes.subarray(0, lengthWithoutLineEndings(bytes)) };
     },
     probe: () => Promise.resolve({ ok: true }),
   };

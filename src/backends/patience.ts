@@ -43,7 +43,7 @@ export function withPatience(backend: Backend, graceMs = GRACE_MS): Backend {
   }
 
   return {
-    fetch: (request) => bounded<BackendAnswer>(request.signal, () => backend.fetch(request), wipe),
+    fetch: (request) => bounded<BackendAnswer>(request.signal, async () => backend.fetch(request), wipe),
     probe: (signal) =>
       bounded<ProbeAnswer>(
         signal,

@@ -131,6 +131,7 @@ function createFastify(exchanges: Exchanges) {
  * escaped; a target that is no path (`*`, `host:port`) becomes one that no route has.
  */
 function routerTarget(target: string): string {
+  if (target.startsWith('/') && !target.includes('%') && !target.includes('#')) return target;
   const path = target.replace(/^https?:\/\/[^/?#]+(?=\/)/i, '');
   return (path.startsWith('/') ? path : `//${path}`).replaceAll('%', '%25').replaceAll('#', '%23');
 }
@@ -220,12 +221,8 @@ export function buildApp({ serving, configStatus, audit, metrics, log, allow }: 
       return;
     }
     const { url = 'none', config } = request.routeOptions;
-    let sent = false;
-    reply.raw.once('finish', () => {
-      sent = true;
-    });
     over.addEventListener('abort', () => {
-      metrics.countRequest(url, sent ? request.outcome : 'cancelled');
+      metrics.countRequest(url, reply.raw.writableFinished ? request.outcome : 'cancelled');
     });
     void reply.header('Cache-Control', 'no-store').header('X-Request-Id', request.id);
     request.serving = serving();

@@ -23,7 +23,8 @@ export interface Exchanges {
 }
 
 interface Exchange {
-  readonly request?: IncomingMessage;
+  /** Undefined for what is no HTTP. */
+  readonly request: IncomingMessage | undefined;
   readonly over: EndSignal;
   readonly end: () => void;
 }
@@ -51,8 +52,8 @@ export function createExchanges(): Exchanges {
     const ending = createEnding();
     const exchanges = exchangesOf(socket);
     const exchange: Exchange = {
-      ...(request && { request }),
-      over: ending.signal,
+      request,
+      over: ending,
       end() {
         const at = exchanges.indexOf(exchange);
         if (at === -1) return;
@@ -78,7 +79,7 @@ export function createExchanges(): Exchanges {
         return endedSignal();
       }
       const { over, end } = add(socket, request);
-      response.once('close', end);
+      response.on('close', end);
       return over;
     },
     beginOn: (socket) => add(socket).over,

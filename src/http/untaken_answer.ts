@@ -2,10 +2,11 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { EndSignal } from '../ending.js';
 
-/** A connection, and since when the answer whose turn it is waits to be taken; undefined while none does. */
+/** A connection, the end of the answer whose turn was last, and when that turn began. */
 interface Connection {
   readonly socket: Socket;
-  since?: number | undefined;
+  over: EndSignal;
+  since: number;
 }
 
 /**
@@ -17,20 +18,25 @@ export function createAnswerTimeout(timeoutMs: number): (response: ServerRespons
   const open = new Set<Connection>();
   let timer: NodeJS.Timeout | undefined;
 
-  function connectionOf(socket: Socket): Connection {
+  function noteTurn(socket: Socket, over: EndSignal): void {
+    const since = performance.now();
     const met = known.get(socket);
-    if (met !== undefined) return met;
-    const connection: Connection = { socket };
+    if (met !== undefined) {
+      met.over = over;
+      met.since = since;
+      return;
+    }
+    const connection: Connection = { socket, over, since };
     known.set(socket, connection);
     open.add(connection);
     socket.once('close', () => open.delete(connection));
-    return connection;
   }
 
   function look(): void {
     timer = undefined;
     let first = Infinity;
-    for (const { socket, since = Infinity } of open) {
+    for (const { socket, over, since } of open) {
+      if (over.aborted) continue;
       if (since + timeoutMs <= performance.now()) socket.destroy();
       else first = Math.min(first, since);
     }
@@ -40,9 +46,7 @@ export function createAnswerTimeout(timeoutMs: number): (response: ServerRespons
   return (response, over) => {
     const begin = (): void => {
       if (over.aborted || response.socket === null) return;
-      const connection = connectionOf(response.socket);
-      connection.since = performance.now();
-      over.addEventListener('abort', () => (connection.since = undefined), { once: true });
+      noteTurn(response.socket, over);
       timer ??= setTimeout(look, timeoutMs).unref();
     };
     // Of pipelined answers only the one whose turn it is has the socket.

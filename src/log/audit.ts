@@ -1,6 +1,8 @@
 import type { ErrorCode } from '../domain/errors.js';
 import type { Peer } from '../os/peer.js';
 
+const text = (value: unknown): string => JSON.stringify(value);
+
 /** One for each request to `/secrets/:name`, and for each credential that a service manager asks for. Holds no value and no place of one. */
 export interface AuditRecord {
   readonly request_id: string;
@@ -18,7 +20,7 @@ export interface AuditRecord {
   /** Null where the platform cannot tell. A service manager says for which unit it asks. */
   readonly peer: (Peer & { readonly unit?: string }) | null;
   /** Absent for HTTP. */
-  readonly via?: 'systemd-credential';
+  readonly via?: 'systemd-credential' | undefined;
   readonly duration_ms: number;
 }
 
@@ -28,8 +30,8 @@ export interface Audit {
 }
 
 /**
- * Audit records are written whatever the level of the log, as lines like those of pino, which would take twice as long
- * to make one.
+ * Audit records are written whatever the level of the log, as lines like those of pino, which takes four times as long to
+ * make one: the daemon would spend a tenth of a request on it.
  */
 export function createAudit(append: (line: string) => Promise<boolean>): Audit {
   let now = NaN;
@@ -40,7 +42,14 @@ export function createAudit(append: (line: string) => Promise<boolean>): Audit {
         now = Date.now();
         time = new Date(now).toISOString();
       }
-      return append(`${JSON.stringify({ level: 'info', time, event: 'secret_access', ...record })}\n`);
+      const { request_id, secret, principal, role, decision, outcome, store, backend, policy, peer, via, duration_ms } =
+        record;
+      const head = `{"level":"info","time":"${time}","event":"secret_access","request_id":${text(request_id)}`;
+      const asked = `"secret":${text(secret)},"principal":${text(principal)},"role":${text(role)}`;
+      const reached = `"decision":${text(decision)},"outcome":${text(outcome)}`;
+      const places = `"store":${text(store)},"backend":${text(backend)},"policy":${text(policy)}`;
+      const way = via === undefined ? '' : `"via":${text(via)},`;
+      return append(`${head},${asked},${reached},${places},"peer":${text(peer)},${way}"duration_ms":${duration_ms}}\n`);
     },
   };
 }

@@ -92,11 +92,14 @@ function wrap(koffi: Koffi): Native {
   const memcpy = declare('memcpy', 'void *', 'void *', 'void *', 'size_t');
   const bzero = declare('explicit_bzero', 'void', 'void *', 'size_t');
 
+  // Of the calls that each connection makes: nothing else runs while one is made.
+  const address = Buffer.alloc(ADDRESS_BYTES);
+  const length = Buffer.alloc(4);
+
   function nameBy(call: Call, fd: number): Buffer | undefined {
-    const address = Buffer.alloc(ADDRESS_BYTES);
-    const length = lengthOf(ADDRESS_BYTES);
+    length.writeUInt32LE(ADDRESS_BYTES);
     if (call(fd, address, length) !== 0 || address.readUInt16LE(0) !== AF_UNIX) return undefined;
-    return address.subarray(FAMILY_BYTES, length.readUInt32LE(0));
+    return Buffer.from(address.subarray(FAMILY_BYTES, length.readUInt32LE(0)));
   }
 
   function errorCode(): string {
@@ -107,7 +110,7 @@ function wrap(koffi: Koffi): Native {
   return {
     socketOption(fd, option, size) {
       const value = Buffer.alloc(size);
-      const length = lengthOf(size);
+      length.writeUInt32LE(size);
       if (getsockopt(fd, SOL_SOCKET, option, value, length) === 0) return value.subarray(0, length.readUInt32LE(0));
       const needed = length.readUInt32LE(0); // the kernel says it where the room was too small
       return needed > size ? this.socketOption(fd, option, needed) : undefined;
@@ -141,10 +144,4 @@ function wrap(koffi: Koffi): Native {
       return value;
     },
   };
-}
-
-function lengthOf(size: number): Buffer {
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(size);
-  return length;
 }

@@ -67,8 +67,9 @@ export function credentialRequestOf(
   kernel: Native | null = native,
 ): CredentialRequest | null {
   if (peer === null || (peer.uid !== 0 && peer.uid !== process.getuid?.())) return null;
-  const name = kernel?.peerName(descriptorOf(socket) as number)?.toString('utf8') ?? '';
-  const [, unit, id] = CREDENTIAL_NAME.exec(name) ?? [];
+  const name = kernel?.peerName(descriptorOf(socket) as number);
+  if (name === undefined || name.length === 0) return null;
+  const [, unit, id] = CREDENTIAL_NAME.exec(name.toString('utf8')) ?? [];
   return unit === undefined || id === undefined ? null : { unit, id };
 }
 
