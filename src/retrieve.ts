@@ -174,7 +174,8 @@ class Call implements BackendRequest {
         this.isOverdue = true;
         this.abort();
       }, this.timeoutMs).unref(); // what the backend has started keeps the process alive, not its bound
-      this.left.addEventListener('abort', this.abort, { once: true });
+      if (this.left.aborted) this.abort();
+      else this.left.addEventListener('abort', this.abort, { once: true });
     }
     return this.controller.signal;
   }

@@ -71,7 +71,13 @@ t.test('a default never stands in for a denied, unknown or invalid name', async 
 });
 
 t.test('a default does not stand in for a full queue', async (t) => {
-  const gate = { enter: () => Promise.resolve('full' as const), leave: () => undefined, running: 1, waiting: 0 };
+  const gate = {
+    enter: () => Promise.resolve('full' as const),
+    tryEnter: () => false,
+    leave: () => undefined,
+    running: 1,
+    waiting: 0,
+  };
   const full = SecretsApi.fromConfigData(DATA, { environment, gate });
   await t.rejects(full.getSecret('api_key', { identity, default: 'fallback' }), {
     code: 'overloaded',

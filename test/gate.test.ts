@@ -18,6 +18,15 @@ t.test('no more than the limit run at once; the others wait and enter in the ord
   t.same([gate.running, gate.waiting], [0, 0]);
 });
 
+t.test('a place that is free is taken at once, and none that is not', async (t) => {
+  const gate = createGate(() => ({ backendConcurrency: 1, queue: 1 }));
+  t.same([gate.tryEnter(), gate.tryEnter(), gate.running], [true, false, 1]);
+  const waiting = gate.enter(never);
+  gate.leave();
+  t.equal(await waiting, 'entered');
+  t.equal(gate.tryEnter(), false);
+});
+
 t.test('a full queue is told at once', async (t) => {
   const gate = createGate(() => ({ backendConcurrency: 1, queue: 1 }));
   t.equal(await gate.enter(never), 'entered');

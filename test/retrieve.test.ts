@@ -1,13 +1,14 @@
 import t, { type Test } from 'tap';
-import { type BackendAnswer, failure } from '../src/backends/backend.js';
+import { type Backend, type BackendAnswer, failure } from '../src/backends/backend.js';
 import type { ResolvedSecretLocation } from '../src/domain/secrets.js';
 import { createGate } from '../src/gate.js';
-import { createRetriever, type RetrievalLimits, type Retriever } from '../src/retrieve.js';
+import { createRetriever, type RetrievalLimits, type Retriever, type SecretLease } from '../src/retrieve.js';
 import { nextTurn, type ScriptedBackend, scriptedBackend } from './support/scripted_backend.js';
 
 interface Setup {
   readonly backend: ScriptedBackend;
-  readonly retriever: Retriever;
+  /** Whether a lease is there at once is looked at by a test of its own. */
+  readonly retriever: { retrieve(...what: Parameters<Retriever['retrieve']>): Promise<SecretLease> };
   readonly noted: BackendAnswer[];
   readonly gate: ReturnType<typeof createGate>;
 }
@@ -17,13 +18,13 @@ function setup(limits: Partial<RetrievalLimits & { backendConcurrency: number; q
   const backend = scriptedBackend();
   const gate = createGate(() => all);
   const noted: BackendAnswer[] = [];
-  const retriever = createRetriever({
+  const made = createRetriever({
     backendOf: () => backend,
     gate,
     limits: all,
     onAnswer: (_store, answer) => noted.push(answer),
   });
-  return { backend, retriever, noted, gate };
+  return { backend, retriever: { retrieve: async (...what) => made.retrieve(...what) }, noted, gate };
 }
 
 function location(name = 'a', field?: string): ResolvedSecretLocation {
@@ -290,4 +291,43 @@ t.test('a secret that is asked for without end takes one place, and the others g
     ['r/busy', 'r/b', 'r/c'],
   );
   t.ok(answered.includes('b') && answered.includes('c'));
+});
+
+t.test('what a backend has at once is given at once', async (t) => {
+  const gate = createGate(() => ({ backendConcurrency: 1, queue: 0 }));
+  const noted: BackendAnswer[] = [];
+  let answer: () => BackendAnswer = value;
+  const backend: Backend = { fetch: () => answer(), probe: () => Promise.resolve({ ok: true }) };
+  const limits = { backendTimeoutMs: 60_000, maxValueBytes: 16 };
+  const onAnswer = (_store: string, told: BackendAnswer): void => void noted.push(told);
+  const retriever = createRetriever({ backendOf: () => backend, gate, limits, onAnswer });
+  const where = location();
+
+  await t.test('each time anew, and filled with zeros when it is let go', (t) => {
+    for (let turn = 1; turn <= 2; turn += 1) {
+      const lease = retriever.retrieve(where) as SecretLease;
+      t.equal(lease.value.toString(), 'value');
+      t.same([gate.running, noted.length], [0, turn]);
+      lease.release();
+      t.ok(isWiped(lease.value));
+    }
+    t.end();
+  });
+
+  await t.test('a failure too', (t) => {
+    answer = () => failure('secret_not_found', 'entry_missing');
+    t.throws(() => retriever.retrieve(where), { code: 'secret_not_found', reason: 'entry_missing' });
+    answer = () => value('x'.repeat(17));
+    t.throws(() => retriever.retrieve(where), { code: 'backend_failed', reason: 'value_too_large' });
+    t.end();
+  });
+
+  await t.test('a defect, which frees its place', (t) => {
+    answer = () => {
+      throw new Error('canary');
+    };
+    t.throws(() => retriever.retrieve(where), { code: 'internal_error' });
+    t.equal(gate.running, 0);
+    t.end();
+  });
 });

@@ -13,7 +13,7 @@ function open(environment: Record<string, string | undefined>, kind = envKind): 
   return kind.open(STORE, { environment });
 }
 
-function fetch(backend: Backend, location: string): Promise<BackendAnswer> {
+async function fetch(backend: Backend, location: string): Promise<BackendAnswer> {
   return backend.fetch({ location, maxBytes: 1_000, signal: new AbortController().signal });
 }
 

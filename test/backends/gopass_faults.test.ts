@@ -27,7 +27,7 @@ function open(binary: string | undefined, environment: Record<string, string> = 
   return gopassKind.open({ name: 'red', backend: 'gopass', root: 'mxm/red', options }, { environment });
 }
 
-function ask(backend: Backend, signal = new AbortController().signal, field?: string): Promise<BackendAnswer> {
+async function ask(backend: Backend, signal = new AbortController().signal, field?: string): Promise<BackendAnswer> {
   return backend.fetch({
     location: 'mxm/red/key',
     maxBytes: 1_048_576,

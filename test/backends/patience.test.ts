@@ -30,7 +30,7 @@ t.test('what a backend answers is the answer, after an abort too', async (t) => 
 
 t.test('a defect of the backend stays one', async (t) => {
   const backend = scriptedBackend();
-  const asking = withPatience(backend).fetch(request(new AbortController().signal));
+  const asking = Promise.resolve(withPatience(backend).fetch(request(new AbortController().signal)));
   backend.calls[0]?.fail(new TypeError('a defect'));
   await t.rejects(asking, TypeError);
 });

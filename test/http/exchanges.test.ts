@@ -2,10 +2,11 @@ import { once } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import t from 'tap';
+import type { EndSignal } from '../../src/ending.js';
 import { createExchanges, type Exchanges } from '../../src/http/exchanges.js';
 
 /** A request that has come in, and how its answer ends. */
-function begin(exchanges: Exchanges, socket: Socket, complete = true): { over: AbortSignal; answered: () => void } {
+function begin(exchanges: Exchanges, socket: Socket, complete = true): { over: EndSignal; answered: () => void } {
   const request = new IncomingMessage(socket);
   request.complete = complete;
   const response = new ServerResponse(request);

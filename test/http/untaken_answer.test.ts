@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { closeWhenUntaken } from '../../src/http/untaken_answer.js';
+import { createAnswerTimeout } from '../../src/http/untaken_answer.js';
 import { openRaw, type RawConnection, requestText } from '../support/raw_connection.js';
 import { temporaryFolder } from '../support/temporary.js';
 import { until } from '../support/until.js';
@@ -35,32 +35,52 @@ t.test('a caller that does not take its answer loses the connection', async (t) 
   raw.socket.pause();
   raw.send(requestText('GET /'));
   const response = await until(() => responses[0]);
-  closeWhenUntaken(response, overOf(response), 50);
+  createAnswerTimeout(50)(response, overOf(response));
   response.end(LARGE);
   await once(response, 'close');
   raw.socket.resume();
   t.ok((await raw.closed()).length < LARGE.length);
 });
 
-t.test('a caller that takes it keeps the connection', async (t) => {
+t.test('a caller that takes each answer keeps the connection, also after the time of an earlier one', async (t) => {
   const { responses, raw } = await serve(t);
-  for (let round = 0; round < 2; round += 1) {
+  const closeWhenUntaken = createAnswerTimeout(50);
+  for (let round = 0; round < 3; round += 1) {
     raw.send(requestText('GET /'));
     const response = await until(() => responses[round]);
     const over = overOf(response);
-    closeWhenUntaken(response, over, 100_000);
+    closeWhenUntaken(response, over);
     response.end('taken');
     await until(() => over.aborted);
-    closeWhenUntaken(response, over, 1); // what is over is left alone
+    closeWhenUntaken(response, over); // what is over is left alone
+    if (round === 0) await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  t.equal(raw.received().split('taken').length, 3);
+  t.equal(raw.received().split('taken').length, 4);
+});
+
+t.test('one timer looks after answers that began at different times', async (t) => {
+  const { responses, raw } = await serve(t);
+  const closeWhenUntaken = createAnswerTimeout(100);
+  raw.send(requestText('GET /'));
+  const early = await until(() => responses[0]);
+  closeWhenUntaken(early, overOf(early));
+  early.end('taken');
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  raw.socket.pause();
+  raw.send(requestText('GET /'));
+  const late = await until(() => responses[1]);
+  const began = performance.now();
+  closeWhenUntaken(late, overOf(late));
+  late.end(LARGE);
+  await once(late, 'close');
+  t.ok(performance.now() - began > 90, 'it has its whole time');
 });
 
 t.test('the time of an answer that waits for its turn begins with its turn', async (t) => {
   const { responses, raw } = await serve(t);
   raw.send(requestText('GET /a') + requestText('GET /b'));
   const [first, second] = await until(() => (responses.length === 2 ? responses : undefined));
-  closeWhenUntaken(second!, overOf(second!), 50);
+  createAnswerTimeout(50)(second!, overOf(second!));
   second!.end(LARGE);
   raw.socket.pause();
   await new Promise((resolve) => setTimeout(resolve, 100)); // longer than the time of an answer
