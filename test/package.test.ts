@@ -116,6 +116,14 @@ t.test('the package', async (t) => {
     t.end();
   });
 
+  await t.test('installed for all users it brings the program and its manual page', async (t) => {
+    const prefix = temporaryFolder(t);
+    const options = ['--global', '--ignore-scripts', '--offline', '--no-audit', '--no-fund', '--silent'];
+    await run('npm', ['install', ...options, '--prefix', prefix, '.'], inProject);
+    t.equal(await run(join(prefix, 'bin/mxm-secretsd'), ['--version'], inProject), `mxm-secretsd ${VERSION}\n`);
+    t.match(readFileSync(join(prefix, 'share/man/man1/mxm-secretsd.1'), 'utf8'), /^\.TH MXM\\-SECRETSD 1 /m);
+  });
+
   await t.test(
     'works where it is installed with nothing but what it depends on, without install scripts',
     async (t) => {

@@ -1,8 +1,8 @@
-// The commands of docs/tools.md, as they are printed.
+// The commands of docs/tools.md and of the runbook, as they are printed.
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { builtClone, realGit, runLine, userEnvironment } from './support/clone.js';
-import { fenceOf, readDocument } from './support/markdown.js';
+import { type Document, fenceOf, readDocument } from './support/markdown.js';
 import { patternOf, printedCommands } from './support/printed_commands.js';
 import { onPath, realComponent, skipWithout } from './support/real_component.js';
 import { onTerminal, realScript } from './support/terminal.js';
@@ -23,13 +23,13 @@ const linter = realComponent(
 const root = t;
 
 /** Runs what stands under these headings, in order. */
-function replay(t: Test, headings: readonly string[]): void {
+function replay(t: Test, document: Document, headings: readonly string[]): void {
   const copy = builtClone(root);
   const env = userEnvironment(t, copy);
   if (linters !== undefined) env['PATH'] = `${String(env['PATH'])}:${linters}`;
   t.teardown(() => runLine('kill $(cat run/pid) 2>/dev/null', copy, env));
   for (const heading of headings) {
-    const consoles = tools.fences.filter(({ under, language }) => under === heading && language === 'console');
+    const consoles = document.fences.filter(({ under, language }) => under === heading && language === 'console');
     t.not(consoles.length, 0, heading);
     for (const { command, output } of consoles.flatMap(({ text }) => printedCommands(text))) {
       t.match(runLine(command, copy, env).output, patternOf(output), command);
@@ -38,17 +38,22 @@ function replay(t: Test, headings: readonly string[]): void {
 }
 
 t.test('a daemon, its signals, its metrics and its OpenAPI document', { skip: skipWithout(git, curl) }, (t) => {
-  replay(t, ['A daemon to ask', 'A command and its signals', 'Metrics', 'OpenAPI']);
+  replay(t, tools, ['A daemon to ask', 'A command and its signals', 'Metrics', 'OpenAPI']);
+  t.end();
+});
+
+t.test('the example of the runbook', { skip: git.skip }, (t) => {
+  replay(t, readDocument('docs/runbook.md'), ['An example']);
   t.end();
 });
 
 t.test('the schemas', { skip: skipWithout(git, linter) }, (t) => {
-  replay(t, ['Schemas']);
+  replay(t, tools, ['Schemas']);
   t.end();
 });
 
 t.test('what fish offers', { skip: skipWithout(git, fish) }, (t) => {
-  replay(t, ['Completion']);
+  replay(t, tools, ['Completion']);
   t.end();
 });
 
@@ -70,6 +75,6 @@ t.test('what bash offers to who types', { skip: skipWithout(git, bash, realScrip
 });
 
 t.test('the manual', { skip: skipWithout(git, mandoc) }, (t) => {
-  replay(t, ['Manual']);
+  replay(t, tools, ['Manual']);
   t.end();
 });
