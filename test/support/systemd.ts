@@ -86,7 +86,8 @@ export async function bootSystemd(t: Ending, files: string): Promise<Machine> {
   const pidFile = join(folder, 'pid');
   const pid = await until(() => {
     if (outside.exitCode !== null) throw new Error(`systemd does not boot: ${complaints}`);
-    return existsSync(pidFile) && readFileSync(pidFile, 'latin1').trim();
+    // It is there for a moment before the number is in it.
+    return existsSync(pidFile) && /^\d+(?=\n)/.exec(readFileSync(pidFile, 'latin1'))?.[0];
   });
   const inside = (command: readonly string[]): string[] => ['-t', pid, '--all', 'env', '-i', PATH, ...command];
 
