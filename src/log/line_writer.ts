@@ -89,6 +89,8 @@ export function createLineWriter(
       writing = takeWaiting();
     }
     busy = undefined;
+    clearTimeout(expiry);
+    expiry = undefined;
   }
 
   function takeWaiting(): readonly Line[] {
@@ -180,7 +182,6 @@ export function createLineWriter(
     },
     async close() {
       await this.drained();
-      clearTimeout(expiry);
       sink.close?.();
     },
   };

@@ -1,7 +1,7 @@
 import { isUtf8 as nodesIsUtf8 } from 'node:buffer';
 import fc from 'fast-check';
 import t from 'tap';
-import { allocateSecretBytes, copySecretBytes, isUtf8 } from '../../src/domain/secret_bytes.js';
+import { allocateBriefBytes, allocateSecretBytes, copySecretBytes, isUtf8 } from '../../src/domain/secret_bytes.js';
 
 t.test('a Buffer for a value is filled with zeros and shares its memory with no other, however small it is', (t) => {
   for (const length of [0, 1, 64, 65, 5_000]) {
@@ -9,6 +9,16 @@ t.test('a Buffer for a value is filled with zeros and shares its memory with no 
     t.ok(bytes.equals(Buffer.alloc(length)));
     t.match([bytes.byteOffset, bytes.buffer.byteLength], [0, length]);
   }
+  t.end();
+});
+
+t.test('brief Buffers are filled with zeros, and no byte of one is a byte of another', (t) => {
+  const all = Array.from({ length: 300 }, (_, index) => allocateBriefBytes((index * 37) % 3_000));
+  for (const [index, bytes] of all.entries()) {
+    t.ok(bytes.equals(Buffer.alloc((index * 37) % 3_000)));
+    bytes.fill(index % 256);
+  }
+  t.ok(all.every((bytes, index) => bytes.every((byte) => byte === index % 256)));
   t.end();
 });
 

@@ -16,6 +16,9 @@ import { until } from '../support/until.js';
 const LONG_MS = 60_000;
 const SHORT_MS = 30;
 
+/** As statfs(2) numbers it. */
+const NFS = 0x6969;
+
 function openFile(t: Test): { fd: number; text: () => string } {
   const path = join(temporaryFolder(t), 'log');
   const fd = openSync(path, 'a');
@@ -288,28 +291,65 @@ t.test('a sink that fails', (t) => {
   t.end();
 });
 
-/** Lets fs.write take as many bytes as the test says, or fail so, and when; gives the sizes that were offered to it. */
-function recordWrites(
-  t: Test,
-  take: (bytes: Buffer) => number | string,
-  when: (go: () => void) => void = (go) => go(),
-): number[] {
+/**
+ * Lets a file take as many bytes as the test says, or fail so; gives the sizes that were offered to it. With `when` it is
+ * a file of a network, which takes them then.
+ */
+function recordWrites(t: Test, take: (bytes: Buffer) => number | string, when?: (go: () => void) => void): number[] {
   const offered: number[] = [];
-  const { write } = fs;
-  const scripted = (fd: number, bytes: Buffer, done: (error: Error | null, written: number) => void): void => {
+  const { write, writeSync, statfsSync } = fs;
+
+  function takenOf(bytes: Buffer): number {
     offered.push(bytes.length);
     const taken = take(bytes);
-    if (typeof taken === 'string') process.nextTick(done, Object.assign(new Error(taken), { code: taken }), 0);
-    else when(() => write(fd, bytes.subarray(0, taken), done));
+    if (typeof taken === 'number') return taken;
+    throw Object.assign(new Error(taken), { code: taken });
+  }
+
+  const scripted = {
+    writeSync: (fd: number, bytes: Buffer) => writeSync(fd, bytes.subarray(0, takenOf(bytes))),
+    write(fd: number, bytes: Buffer, done: (error: unknown, written: number) => void) {
+      try {
+        const taken = takenOf(bytes);
+        when?.(() => write(fd, bytes.subarray(0, taken), done));
+      } catch (error) {
+        process.nextTick(done, error, 0);
+      }
+    },
+    ...(when && { statfsSync: () => ({ type: NFS }) }),
   };
-  fs.write = scripted as typeof fs.write;
+  Object.assign(fs, scripted);
   syncBuiltinESMExports();
   t.teardown(() => {
-    fs.write = write;
+    Object.assign(fs, { write, writeSync, statfsSync });
     syncBuiltinESMExports();
   });
   return offered;
 }
+
+t.test('a file of a network', (t) => {
+  const atOnce = (go: () => void): void => go();
+
+  t.test('is written by another thread, as it may let wait', async (t) => {
+    const writes = recordWrites(t, (bytes) => Math.min(3, bytes.length), atOnce);
+    const { fd, text } = openFile(t);
+    const writer = createLineWriter(fd, LONG_MS);
+    t.same(await Promise.all([writer.append('one\n'), writer.append('two\n')]), [true, true]);
+    t.same(writes, [8, 5, 2]);
+    t.equal(text(), 'one\ntwo\n');
+  });
+
+  t.test('that fails has not taken what it failed at', async (t) => {
+    const taken = [3, 'EIO'];
+    recordWrites(t, (bytes) => taken.shift() ?? bytes.length, atOnce);
+    const { fd, text } = openFile(t);
+    const writer = createLineWriter(fd, LONG_MS);
+    t.same(await Promise.all([writer.append('one\n'), writer.append('two\n')]), [false, false]);
+    t.equal(await writer.append('three\n'), true);
+    t.equal(text(), 'one\nthree\n');
+  });
+  t.end();
+});
 
 t.test('a socket whose reader is stuck holds nobody up, and takes the rest when it is read again', async (t) => {
   const { client, server } = await connectedPair(t);
