@@ -363,7 +363,7 @@ t.test('CONTRIBUTING names only files and identifiers that are there', (t) => {
   for (const [, named = ''] of prose.join('\n').matchAll(/`([^`\n]+)`/g)) {
     if (/^(?:src|test|config)\/[\w./]+$/.test(named) && !named.includes('NAME')) {
       t.ok(existsSync(join(ROOT, named)), `${named} is there`);
-    } else if (/^(?:[A-Z]+_[A-Z_]+|[A-Z][a-z]+[A-Z]\w+)$/.test(named) && !/^MXM_(?:TEST|FUZZ)_/.test(named)) {
+    } else if (/^(?:[A-Z]+_[A-Z_]+|[A-Z][a-z]+[A-Z]\w+)$/.test(named) && !/^MXM_(?:TEST|FUZZ|BENCH)_/.test(named)) {
       t.ok(new RegExp(`\\b${named}\\b`).test(sources), `${named} is in the source`);
     }
   }

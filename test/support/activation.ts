@@ -48,6 +48,8 @@ while True:
 `;
 
 export interface Activator {
+  /** Of the one that holds the socket. */
+  readonly pid: number;
   readonly socket: string;
   /** `started PID` and `ended STATUS`, as often as it happened. */
   readonly events: readonly string[];
@@ -56,11 +58,16 @@ export interface Activator {
 }
 
 /** Holds a socket and starts a daemon when somebody connects, again and again, as systemd does. */
-export async function activate(t: Ending, launchFile: string, env: Record<string, string> = {}): Promise<Activator> {
+export async function activate(
+  t: Ending,
+  launchFile: string,
+  env: Record<string, string> = {},
+  program: readonly string[] = PROGRAM,
+): Promise<Activator> {
   const folder = temporaryFolder(t);
   const socket = join(folder, 's.sock');
   const log = join(folder, 'log');
-  const command = [...PROGRAM, 'serve', '--launch', launchFile];
+  const command = [...program, 'serve', '--launch', launchFile];
   const child = spawn(realPython().file, ['-c', ACTIVATOR, socket, log, ...command], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
@@ -76,5 +83,5 @@ export async function activate(t: Ending, launchFile: string, env: Record<string
   });
   await once(lines, 'line');
   lines.on('line', (line) => events.push(line));
-  return { socket, events, log: () => (existsSync(log) ? readFileSync(log, 'utf8') : '') };
+  return { pid: child.pid ?? 0, socket, events, log: () => (existsSync(log) ? readFileSync(log, 'utf8') : '') };
 }

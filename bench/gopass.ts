@@ -1,0 +1,216 @@
+import { createGopassStore } from '../test/support/gopass_store.js';
+import { ask } from '../test/support/http_client.js';
+import { realGopass, realGpg, skipWithout } from '../test/support/real_component.js';
+import type { Bench, Results, Surroundings, Target } from './bench.js';
+import { type Callers, requestFor, startCallers, startedHow } from './load.js';
+import { cumulative, type Plot } from './plot.js';
+import { cpuMs } from './process_cost.js';
+import { allLatencies, type Contender, costs, inTurn, p50s, p99, rates, type Round, roundOf } from './rounds.js';
+import { serveDaemon, type Served } from './served.js';
+import { ratioOf, type Spread, spreadOf, tell } from './statistics.js';
+
+const CALLERS = [1, 2, 4, 8, 16] as const;
+
+/** A secret for each caller: those who ask for the same one share a call. */
+const NAMES = Array.from({ length: Math.max(...CALLERS) }, (_, index) => `key_${index}`);
+
+const ROOT = 'mxm/red';
+
+/** As `mxm-secrets` takes it, too. */
+const CONFIGURATION = {
+  stores: { red: { backend: 'gopass', root: ROOT } },
+  refs: Object.fromEntries(NAMES.map((name) => [name, { store: 'red', path: name, policy: 'open' }])),
+  policies: { open: { allowed_principals: ['marketdata'] } },
+};
+
+const DAEMON = 'mxm-secretsd';
+const DIRECT = '`gopass show`';
+
+export const gopassBench: Bench = {
+  name: 'gopass',
+  title: 'gopass: beside the command itself',
+  missing: () => skipWithout(realGopass(), realGpg()),
+  run,
+};
+
+/** A store of gopass with an entry for each name, and a daemon over it. */
+export async function serveGopass({ t }: Surroundings) {
+  const store = createGopassStore(t);
+  for (const name of NAMES) store.insert(`${ROOT}/${name}`, `value of ${name}\n`);
+  const [name] = NAMES as [string];
+  const red = { ...CONFIGURATION.stores.red, binary: store.gopass };
+  const daemon = await serveDaemon(t, {
+    secrets: JSON.stringify({ ...CONFIGURATION, stores: { red } }),
+    env: store.environment,
+  });
+  return { store, daemon, name, show: showCommand(store.gopass, name), configuration: CONFIGURATION };
+}
+
+function showCommand(gopass: string, name: string): string[] {
+  return [gopass, 'show', '-n', '--', `${ROOT}/${name}`];
+}
+
+interface Level {
+  readonly callers: number;
+  readonly daemon: readonly Round[];
+  readonly direct: readonly Round[];
+}
+
+async function run(surroundings: Surroundings): Promise<Results> {
+  const { t, pace, progress } = surroundings;
+  const { store, daemon } = await serveGopass(surroundings);
+  const callers = startCallers(t, store.environment);
+  const requests = NAMES.map((name) => requestFor(`/secrets/${name}`));
+  const commands = NAMES.map((name) => showCommand(store.gopass, name));
+  const contenders = CALLERS.flatMap((count): (Contender & { callers: number })[] => [
+    {
+      name: DAEMON,
+      callers: count,
+      measure: (ms) => callers.load({ socket: daemon.socket, callers: count, ms, requests }),
+      cpuMs: () => cpuMs(daemon.pid),
+    },
+    { name: DIRECT, callers: count, measure: (ms) => callers.start({ callers: count, ms, commands }) },
+  ]);
+  progress('gopass: warming up');
+  for (const contender of contenders.slice(0, 2)) await contender.measure(pace.warmUpMs);
+  let round = 0;
+  const measured = await inTurn(pace.rounds, contenders, (contender) => {
+    progress(
+      `gopass: ${contender.name.replaceAll('`', '')}, callers: ${contender.callers}, round ${1 + Math.floor(round++ / contenders.length)}`,
+    );
+    return roundOf(contender, pace.commandMs);
+  });
+  const levels = CALLERS.map((count): Level => {
+    const of = (wanted: string): readonly Round[] =>
+      [...measured].find(([{ name, callers }]) => name === wanted && callers === count)?.[1] ?? [];
+    return { callers: count, daemon: of(DAEMON), direct: of(DIRECT) };
+  });
+  progress('gopass: identical requests');
+  const shared = await identicalRequests(callers, daemon, pace.rounds);
+
+  return {
+    tables: [
+      {
+        header: [
+          'callers',
+          'by',
+          'reads/s',
+          'ratio',
+          'p50 in ms',
+          'ratio',
+          'p99 in ms',
+          'CPU a read in ms',
+          'ratio',
+          'reads',
+        ],
+        rows: levels.flatMap(({ callers: count, daemon: ours, direct }) => [
+          [String(count), DAEMON, ...cells(ours, direct)],
+          [String(count), DIRECT, ...cells(direct, direct)],
+        ]),
+      },
+      {
+        caption: 'The same secret for all: 16 requests at once, on connections of their own.',
+        header: ['requests', 'backend calls', 'until the last answer in ms'],
+        rows: [['16', countsOf(shared.calls), tell(spreadOf(shared.ms))]],
+      },
+    ],
+    plots: [1, 16].map((count) => ({
+      name: `gopass-${count}`,
+      plot: distribution(
+        count,
+        levels.find(({ callers: of }) => of === count),
+      ),
+    })),
+    targets: targetsOf(levels, shared.calls),
+    notes: [
+      `A \`GET\` over the socket, on kept connections, beside \`gopass show -n -- ENTRY\` of the same entries, which is what the daemon runs. The command is started with ${startedHow()} by a process that lives on, its output read through a pipe; the key has no passphrase. Each caller has a secret of its own. The daemon runs as many gopass at once as there are cores.`,
+      'CPU is that of the daemon and its children, and on the other side of the process that starts the commands and its children. gpg-agent, which serves both, is in neither. A p99 is that of all reads of all rounds where a round has fewer than 100.',
+    ],
+  };
+}
+
+function cells(rounds: readonly Round[], limit: readonly Round[]): string[] {
+  const ratio = (figures: (of: readonly Round[]) => number[]): string =>
+    rounds === limit ? '1' : tell(ratioOf(figures(rounds), figures(limit)));
+  return [
+    tell(spreadOf(rates(rounds))),
+    ratio(rates),
+    tell(spreadOf(p50s(rounds))),
+    ratio(p50s),
+    tell(p99(rounds)),
+    tell(spreadOf(costs(rounds))),
+    ratio(costs),
+    String(rounds.reduce((sum, { latencies }) => sum + latencies.length, 0)),
+  ];
+}
+
+/** How many backend calls 16 callers cost who ask for one secret at the same time. */
+async function identicalRequests(callers: Callers, { socket }: Served, times: number) {
+  const calls: number[] = [];
+  const ms: number[] = [];
+  for (let time = 0; time < times; time += 1) {
+    const before = await backendCalls(socket);
+    const { wallMs } = await callers.load({ socket, callers: 16, ms: 0, requests: [requestFor('/secrets/key_0')] });
+    calls.push((await backendCalls(socket)) - before);
+    ms.push(wallMs);
+  }
+  return { calls, ms };
+}
+
+async function backendCalls(socket: string): Promise<number> {
+  const { text } = await ask(socket, '/metrics');
+  const counts = text.matchAll(/^mxm_secretsd_backend_duration_seconds_count\{[^}]*\} (\d+)$/gm);
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+/** Those that came about: `1`, or `1, 2`. */
+function countsOf(calls: readonly number[]): string {
+  return [...new Set(calls)].sort((a, b) => a - b).join(', ');
+}
+
+function distribution(count: number, level: Level | undefined): Plot {
+  return {
+    title: `A secret of gopass: ${count === 1 ? 'one caller' : `${count} callers`}`,
+    x: { label: 'latency in ms', scale: 'log' },
+    y: { label: 'answered within, in %', scale: 'linear' },
+    series: [
+      cumulative('mxm-secretsd', allLatencies(level?.daemon ?? [])),
+      cumulative('gopass show, by itself', allLatencies(level?.direct ?? [])),
+    ],
+  };
+}
+
+function targetsOf(levels: readonly Level[], calls: readonly number[]): Target[] {
+  const [alone] = levels as [Level, ...Level[]];
+  const p50 = ratioOf(p50s(alone.daemon), p50s(alone.direct));
+  const rate = worstRate(levels);
+  return [
+    {
+      target: 'gopass, one caller: p50 at most 1.10 × that of `gopass show`',
+      figure: tell(p50),
+      met: p50.median <= 1.1,
+    },
+    {
+      target:
+        'gopass, any number of callers: at least 0.95 × the most reads/s that `gopass show` gives to as many or fewer',
+      figure: `${tell(rate.ratio)} at ${rate.callers === 1 ? 'one caller' : `${rate.callers} callers`}, the least`,
+      met: rate.ratio.median >= 0.95,
+    },
+    {
+      target: 'gopass, 16 identical requests at once: one backend call',
+      figure: countsOf(calls),
+      met: calls.every((count) => count === 1),
+    },
+  ];
+}
+
+function worstRate(levels: readonly Level[]): { callers: number; ratio: Spread } {
+  const [worst] = levels
+    .map(({ callers, daemon }) => {
+      const upToHere = levels.filter((other) => other.callers <= callers).map(({ direct }) => rates(direct));
+      const best = daemon.map((_, round) => Math.max(...upToHere.map((of) => of[round] ?? NaN)));
+      return { callers, ratio: ratioOf(rates(daemon), best) };
+    })
+    .sort((a, b) => a.ratio.median - b.ratio.median);
+  return worst as { callers: number; ratio: Spread };
+}

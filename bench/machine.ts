@@ -1,0 +1,56 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, statfsSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
+import { VERSION } from '../src/version.js';
+import { onPath, realGopass } from '../test/support/real_component.js';
+
+/** Of `man 2 statfs`, those that a temporary folder lies on. */
+const FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
+  [0xef53, 'ext4'],
+  [0x58465342, 'xfs'],
+  [0x9123683e, 'btrfs'],
+  [0x794c7630, 'overlayfs'],
+  [0x01021994, 'tmpfs'],
+  [0x2fc12fc1, 'zfs'],
+]);
+
+/** What a page of figures is measured on, by what it is called. */
+export function machine(): Record<string, string> {
+  const versions = [
+    ['gopass', realGopass().file],
+    ['gpg', onPath('gpg')],
+    ['age', onPath('age')],
+    ['python3', onPath('python3')],
+  ] as const;
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    'mxm-secretsd': VERSION,
+    Node: process.version,
+    Fastify: versionOfPackage('fastify'),
+    'age-encryption': versionOfPackage('age-encryption'),
+    ...Object.fromEntries(
+      versions.flatMap(([name, file]) => (file === undefined || file === '' ? [] : [[name, versionOf(file)]])),
+    ),
+    kernel: `${process.platform} ${release()}`,
+    machine: `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 1024 ** 3)} GiB`,
+    'load average before': loadavg()
+      .map((load) => load.toFixed(1))
+      .join(', '),
+  };
+}
+
+/** What the audit records of the benches are written to. */
+export function fileSystem(): string {
+  const { type } = statfsSync(tmpdir());
+  return FILE_SYSTEMS.get(type) ?? `file system 0x${type.toString(16)}`;
+}
+
+/** An installed package of this project. */
+export function versionOfPackage(name: string): string {
+  const file = new URL(`../node_modules/${name}/package.json`, import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+export function versionOf(file: string): string {
+  return execFileSync(file, ['--version'], { encoding: 'utf8' }).split('\n')[0] ?? '';
+}
