@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 // The only file that touches the arguments, the environment, the signals and the exit of the process.
-import inspector from 'node:inspector';
 import type { Interface } from 'node:readline';
 import { isatty } from 'node:tty';
 import { EXIT } from './cli/exit_status.js';
@@ -25,7 +24,14 @@ process.on('unhandledRejection', reportDefect);
 // Without a listener it opens Node's inspector, to whoever can reach its port.
 process.on('SIGUSR1', () => undefined);
 // One that has come while all of this was being loaded has opened it, or a thread of Node is about to.
-for (const afterMs of [0, 100, 1_000]) setTimeout(() => inspector.close(), afterMs).unref();
+for (const afterMs of [0, 100, 1_000]) setTimeout(() => void closeInspector(), afterMs).unref();
+
+/** `process._debugEnd` is what the module calls `close`; the module itself is half a megabyte. */
+async function closeInspector(): Promise<void> {
+  const { _debugEnd: close } = process as { _debugEnd?: () => void };
+  if (close === undefined) (await import('node:inspector')).close();
+  else close();
+}
 
 /** The stream is made when it is first written to: the daemon writes to the descriptor itself. */
 function output(fd: number, stream: () => NodeJS.WriteStream): Output {

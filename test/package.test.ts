@@ -145,6 +145,22 @@ t.test('the package', async (t) => {
       const launch = join(user, 'node_modules/mxm-secretsd/config/launch.yaml');
       t.match(await run(program, ['check', '--launch', launch], inUser), /^secret\t/m);
 
+      // What is loaded only where there is a use for it is part of the program as well.
+      writeFileSync(join(user, 'token'), 'token');
+      writeFileSync(
+        join(user, 'secrets.yaml'),
+        `stores: { fleet: { backend: openbao, root: mxm, address: 'unix:/nowhere', auth: { token_file: token } } }
+refs: {}
+policies: {}
+`,
+      );
+      writeFileSync(
+        join(user, 'launch.yaml'),
+        'identity: { machine: m, environment: e, role: demo }\nsecrets: secrets.yaml\nsocket: { path: s.sock }\n',
+      );
+      const checked = await run('sh', ['-c', '"$0" check --launch launch.yaml || test $? = 69', program], inUser);
+      t.match(checked, /^store\tfleet\topenbao\tunready\tbackend_unavailable\tserver_unreachable$/m);
+
       const socket = join(dirname(launch), '../run/secrets.sock');
       const inGone = [
         '-c',
