@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { fakeGopass } from './support/fake_gopass.js';
@@ -103,6 +104,7 @@ policies:
       await leave(daemon.socket, round);
     }
 
+    await sleep(500); // the daemon has to notice the last one who left
     const whileRunning = scanMemory(daemon.child.pid!, NEEDLES);
     report('memory', { answers, abandoned: 2 * REPEATS, canaries: whileRunning.found, bytes: whileRunning.bytes });
     t.comment(`canaries found: ${whileRunning.found} in ${Math.round(whileRunning.bytes / 1e6)} MB`);

@@ -1,11 +1,8 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
-import { readWiped } from './wiped_pipe.js';
+import type { Program } from '../os/native.js';
+import { startChild } from './child.js';
 
 /** How much of a program's stderr is read, to tell its failures apart; the rest is thrown away. */
 const MAX_STDERR_BYTES = 65_536;
@@ -13,17 +10,7 @@ const MAX_STDERR_BYTES = 65_536;
 /** How long a killed process group may take to be gone before it is given up: a zombie whose parent does not reap it. */
 const MAX_REAP_MS = 2_000;
 
-/** What Node takes to start a program with two pipes, and two to spare. */
-const DESCRIPTORS_TO_START = 8;
-
-export interface Command {
-  /** Absolute. */
-  readonly file: string;
-  readonly args: readonly string[];
-  /** The whole environment of the child. */
-  readonly env: Readonly<Record<string, string>>;
-  /** A descriptor that the child reads; without one it has no input. It stays the caller's to close. */
-  readonly stdin?: number;
+export interface Command extends Program {
   /** Above it the process group is killed; 0 throws the output away. */
   readonly maxStdoutBytes: number;
   /** Kills the process group. */
@@ -50,40 +37,41 @@ export type CommandEnd =
 export async function runCommand(command: Command): Promise<CommandEnd> {
   const { maxStdoutBytes, signal } = command;
   if (signal.aborted) return { end: 'aborted' };
-  const child = start(command);
-  if (child === undefined) return { end: 'cannot_start' };
-  const { pid } = child;
-  if (pid === undefined) {
-    const [error] = (await once(child, 'error')) as [NodeJS.ErrnoException];
-    return { end: error.code === 'ENOENT' ? 'missing' : 'cannot_start' };
-  }
-
   const stdout = new Collector(maxStdoutBytes);
   const stderr = new Collector(MAX_STDERR_BYTES);
+  let stopped: 'aborted' | 'too_large' | undefined;
+  let stop = (): void => undefined;
+  const child = await startChild(
+    command,
+    (piece) => {
+      if (stdout.add(piece) || maxStdoutBytes === 0) return;
+      stopped ??= 'too_large';
+      stop();
+    },
+    (piece) => void stderr.add(piece),
+  );
+  if (typeof child === 'string') return { end: child };
+  const { pid, outputs } = child;
   let killed = false;
   // Once only: when the leader has been reaped and the group is gone, its id may become another group's.
   const kill = (): void => {
     if (!killed) signalGroup(pid, 'SIGKILL');
     killed = true;
   };
-  let stopped: 'aborted' | 'too_large' | undefined;
-  let outputs: Socket[] = [];
+  let exitCode = null as number | null;
   await new Promise<void>((resolve) => {
+    stop = resolve;
     const abort = (): void => {
       stopped ??= 'aborted';
       resolve();
     };
     signal.addEventListener('abort', abort, { once: true });
-    outputs = [
-      readWiped(child.stdout, (piece) => {
-        if (stdout.add(piece) || maxStdoutBytes === 0) return;
-        stopped ??= 'too_large';
-        resolve();
-      }),
-      readWiped(child.stderr, (piece) => void stderr.add(piece)),
-    ];
+    if (stopped !== undefined) resolve();
     // A program that ended may have left children behind, who hold its output open.
-    const exit = once(child, 'exit').then(kill);
+    const exit = child.exit.then((status) => {
+      exitCode = status;
+      kill();
+    });
     void Promise.all([exit, ...outputs.map(closed)]).then(() => {
       signal.removeEventListener('abort', abort);
       resolve();
@@ -94,7 +82,6 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
   // A process that left the group may still hold the pipes: it is not waited for.
   for (const output of outputs) output.destroy();
 
-  const { exitCode } = child;
   if (stopped === undefined && exitCode === 0) {
     stderr.wipe();
     return { end: 'succeeded', stdout: stdout.bytes() };
@@ -107,30 +94,6 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
 
 function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once('close', resolve));
-}
-
-function start({ file, args, env, stdin }: Command): ChildProcessByStdio<null, Readable, Readable> | undefined {
-  if (!areFree(DESCRIPTORS_TO_START)) return undefined;
-  try {
-    // detached: setsid, so that the group can be killed as a whole.
-    const child = spawn(file, args, { cwd: '/', env, stdio: [stdin ?? 'ignore', 'pipe', 'pipe'], detached: true });
-    return child as ChildProcessByStdio<null, Readable, Readable>;
-  } catch {
-    return undefined; // what Node itself refuses, and longer arguments than the kernel takes
-  }
-}
-
-/** Node does not give back what it has opened when descriptors run out in the middle of a start. */
-function areFree(count: number): boolean {
-  const taken: number[] = [];
-  try {
-    while (taken.length < count) taken.push(openSync('/dev/null', 'r'));
-    return true;
-  } catch {
-    return false;
-  } finally {
-    taken.forEach((fd) => closeSync(fd));
-  }
 }
 
 /** Waits until the kernel knows a killed process group no more. */

@@ -24,11 +24,13 @@ const PASSED_VARIABLES = ['HOME', 'PATH', 'GNUPGHOME'] as const;
 
 /**
  * pinentry-mode=error: a locked key fails at once. status-fd: it says on stderr which keys an entry is encrypted to.
- * The others hold whatever the user's gpg.conf says: no key is fetched from elsewhere, and the value goes to stdout.
+ * quiet: it looks up no names of keys to tell them. The others hold whatever the user's gpg.conf says: no key is fetched
+ * from elsewhere, and the value goes to stdout.
  */
 const ARGUMENTS = [
   '--batch',
   '--no-tty',
+  '--quiet',
   '--pinentry-mode=error',
   '--status-fd=2',
   '--no-auto-key-retrieve',

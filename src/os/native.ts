@@ -1,8 +1,30 @@
 import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
+/** What is started, and with what. */
+export interface Program {
+  /** Absolute. */
+  readonly file: string;
+  readonly args: readonly string[];
+  /** The whole environment of the child. */
+  readonly env: Readonly<Record<string, string>>;
+  /** A descriptor that the child reads; without one it has no input. It stays the caller's to close. */
+  readonly stdin?: number;
+}
+
 /** The calls of Linux that Node does not have. None of them throws or waits. */
 export interface Native {
+  /** Whether the next three are there: an old libc lacks a part of them. */
+  readonly startsPrograms: boolean;
+  /** A pipe that no program inherits. */
+  pipe(): { readonly reading: number; readonly writing: number } | undefined;
+  /**
+   * Starts a program in `/` and in a session of its own, with no signal blocked or ignored: its process id, or the code
+   * of the error. It has to be reaped.
+   */
+  startProgram(program: Program, stdout: number, stderr: number): number | string;
+  /** The exit status of a program that has ended, null when a signal has ended it, undefined while it runs. */
+  reap(pid: number): number | null | undefined;
   /** The bytes of an option of the socket itself; undefined where it has none. */
   socketOption(fd: number, option: number, size: number): Buffer | undefined;
   /** The address of the other end, without its family: empty, a path, or a zero byte and an abstract name. */
@@ -40,6 +62,16 @@ const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const RLIMIT_CORE = 4;
 const PR_SET_DUMPABLE = 4;
+const O_CLOEXEC = 0o2000000;
+const WNOHANG = 1;
+const ENOSYS = 38;
+const POSIX_SPAWN_SETSIGDEF = 0x04;
+const POSIX_SPAWN_SETSIGMASK = 0x08;
+const POSIX_SPAWN_SETSID = 0x80;
+
+/** Room for the structures of posix_spawn, and for a set of signals, in any libc. */
+const SPAWN_BYTES = 1_024;
+const SIGNAL_SET_BYTES = 128;
 
 /** What the address of a Unix socket takes: two bytes for the family, and the name. */
 const ADDRESS_BYTES = 110;
@@ -53,6 +85,7 @@ interface Koffi {
 }
 
 type Call = (...parameters: unknown[]) => number;
+type Declare = (name: string, result: string, ...parameters: string[]) => Call;
 
 /**
  * Null where there is none: on another system, another processor, or in an installation without it. These are
@@ -75,8 +108,7 @@ export const native = loadNative();
 
 function wrap(koffi: Koffi): Native {
   const libc = koffi.load(null);
-  const declare = (name: string, result: string, ...parameters: string[]): Call =>
-    libc.func(name, result, parameters) as Call;
+  const declare: Declare = (name, result, ...parameters) => libc.func(name, result, parameters) as Call;
   const getsockopt = declare('getsockopt', 'int', 'int', 'int', 'int', 'void *', 'void *');
   const getpeername = declare('getpeername', 'int', 'int', 'void *', 'void *');
   const getsockname = declare('getsockname', 'int', 'int', 'void *', 'void *');
@@ -96,6 +128,12 @@ function wrap(koffi: Koffi): Native {
   const address = Buffer.alloc(ADDRESS_BYTES);
   const length = Buffer.alloc(4);
 
+  function codeOf(number: number): string {
+    return Object.entries(koffi.os.errno).find(([, value]) => value === number)?.[0] ?? String(number);
+  }
+
+  const programs = wrapPrograms(declare);
+
   function nameBy(call: Call, fd: number): Buffer | undefined {
     length.writeUInt32LE(ADDRESS_BYTES);
     if (call(fd, address, length) !== 0 || address.readUInt16LE(0) !== AF_UNIX) return undefined;
@@ -103,11 +141,17 @@ function wrap(koffi: Koffi): Native {
   }
 
   function errorCode(): string {
-    const number = koffi.errno();
-    return Object.entries(koffi.os.errno).find(([, value]) => value === number)?.[0] ?? String(number);
+    return codeOf(koffi.errno());
   }
 
   return {
+    startsPrograms: programs !== undefined,
+    pipe: () => programs?.pipe(),
+    startProgram(program, stdout, stderr) {
+      const started = programs?.start(program, stdout, stderr) ?? { error: ENOSYS };
+      return 'pid' in started ? started.pid : codeOf(started.error);
+    },
+    reap: (pid) => programs?.reap(pid),
     socketOption(fd, option, size) {
       const value = Buffer.alloc(size);
       length.writeUInt32LE(size);
@@ -144,4 +188,66 @@ function wrap(koffi: Koffi): Native {
       return value;
     },
   };
+}
+
+interface ProgramCalls {
+  pipe(): { readonly reading: number; readonly writing: number } | undefined;
+  start(program: Program, stdout: number, stderr: number): { readonly pid: number } | { readonly error: number };
+  reap(pid: number): number | null | undefined;
+}
+
+/** Undefined where the libc lacks one of the calls. */
+function wrapPrograms(declare: Declare): ProgramCalls | undefined {
+  try {
+    const pipe2 = declare('pipe2', 'int', 'void *', 'int');
+    const waitpid = declare('waitpid', 'int', 'int', 'void *', 'int');
+    const initActions = declare('posix_spawn_file_actions_init', 'int', 'void *');
+    const destroyActions = declare('posix_spawn_file_actions_destroy', 'int', 'void *');
+    const addOpen = declare('posix_spawn_file_actions_addopen', 'int', 'void *', 'int', 'str', 'int', 'uint32_t');
+    const addDup2 = declare('posix_spawn_file_actions_adddup2', 'int', 'void *', 'int', 'int');
+    const addChdir = declare('posix_spawn_file_actions_addchdir_np', 'int', 'void *', 'str');
+    const initAttributes = declare('posix_spawnattr_init', 'int', 'void *');
+    const setFlags = declare('posix_spawnattr_setflags', 'int', 'void *', 'short');
+    const setDefaults = declare('posix_spawnattr_setsigdefault', 'int', 'void *', 'void *');
+    const setMask = declare('posix_spawnattr_setsigmask', 'int', 'void *', 'void *');
+    const spawn = declare('posix_spawn', 'int', 'void *', 'str', 'void *', 'void *', 'str *', 'str *');
+
+    const attributes = Buffer.alloc(SPAWN_BYTES);
+    initAttributes(attributes);
+    setFlags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    setDefaults(attributes, Buffer.alloc(SIGNAL_SET_BYTES, 0xff));
+    setMask(attributes, Buffer.alloc(SIGNAL_SET_BYTES));
+
+    return {
+      pipe() {
+        const ends = Buffer.alloc(8);
+        return pipe2(ends, O_CLOEXEC) === 0
+          ? { reading: ends.readInt32LE(0), writing: ends.readInt32LE(4) }
+          : undefined;
+      },
+      start({ file, args, env, stdin }, stdout, stderr) {
+        const actions = Buffer.alloc(SPAWN_BYTES);
+        initActions(actions);
+        if (stdin === undefined) addOpen(actions, 0, '/dev/null', 0, 0);
+        else addDup2(actions, stdin, 0);
+        addDup2(actions, stdout, 1);
+        addDup2(actions, stderr, 2);
+        addChdir(actions, '/');
+        const pid = Buffer.alloc(4);
+        const variables = Object.entries(env).map((pair) => pair.join('='));
+        const error = spawn(pid, file, actions, attributes, [file, ...args, null], [...variables, null]);
+        destroyActions(actions);
+        return error === 0 ? { pid: pid.readInt32LE(0) } : { error };
+      },
+      reap(pid) {
+        const status = Buffer.alloc(4);
+        const reaped = waitpid(pid, status, WNOHANG);
+        if (reaped === 0) return undefined;
+        const [low = 0, high = 0] = status;
+        return reaped === pid && (low & 0x7f) === 0 ? high : null;
+      },
+    };
+  } catch {
+    return undefined;
+  }
 }

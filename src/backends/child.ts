@@ -1,0 +1,130 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import { type Native, native, type Program } from '../os/native.js';
+import { readWiped, readWipedFrom } from './wiped_pipe.js';
+
+/** What Node takes to start a program with two pipes, and two to spare. */
+const DESCRIPTORS_TO_START = 8;
+
+/** How often an end is looked for that no signal has told of. */
+const LOOK_MS = 200;
+
+/** A program that runs, in a process group of its own. */
+export interface Child {
+  /** Of the process and of its group. */
+  readonly pid: number;
+  /** stdout and stderr, which are read. */
+  readonly outputs: readonly [Socket, Socket];
+  /** The exit status once it has ended and is reaped; null when a signal has ended it. */
+  readonly exit: Promise<number | null>;
+}
+
+export type Takes = (piece: Buffer) => void;
+
+/**
+ * Starts a program. `missing` is no such file; `cannot_start` not executable, no process or descriptor to be had, ….
+ * `fork`, as Node starts programs, copies the map of all of this process's memory, and each page that is written
+ * afterwards: it costs more than a small program runs. So the kernel's way without a copy is taken where there is one.
+ */
+export async function startChild(
+  program: Program,
+  stdout: Takes,
+  stderr: Takes,
+  kernel: Native | null = native,
+): Promise<Child | 'missing' | 'cannot_start'> {
+  const { file, args, env } = program;
+  if ([file, ...args, ...Object.entries(env).flat()].some((text) => text.includes('\0'))) return 'cannot_start';
+  return kernel?.startsPrograms === true
+    ? startDirectly(kernel, program, stdout, stderr)
+    : startByNode(program, stdout, stderr);
+}
+
+// --- by posix_spawn
+
+const running = new Map<number, (status: number | null) => void>();
+let looking: NodeJS.Timeout | undefined;
+
+function reap(kernel: Native): void {
+  for (const [pid, tell] of running) {
+    const status = kernel.reap(pid);
+    if (status === undefined) continue;
+    running.delete(pid);
+    tell(status);
+  }
+  if (running.size > 0) return;
+  clearInterval(looking);
+  looking = undefined;
+}
+
+let listens = false;
+
+function startDirectly(
+  kernel: Native,
+  program: Program,
+  stdout: Takes,
+  stderr: Takes,
+): Child | 'missing' | 'cannot_start' {
+  const ends = [kernel.pipe(), kernel.pipe()];
+  const [out, err] = ends;
+  try {
+    if (out === undefined || err === undefined) return 'cannot_start';
+    if (!listens) process.on('SIGCHLD', () => reap(kernel));
+    listens = true;
+    const started = kernel.startProgram(program, out.writing, err.writing);
+    if (typeof started === 'string') return started === 'ENOENT' ? 'missing' : 'cannot_start';
+    // Also keeps the process alive meanwhile.
+    looking ??= setInterval(() => reap(kernel), LOOK_MS);
+    const exit = new Promise<number | null>((resolve) => running.set(started, resolve));
+    const outputs = [readWipedFrom(out.reading, stdout), readWipedFrom(err.reading, stderr)] as const;
+    ends.splice(0, 2, undefined, undefined);
+    closeSync(out.writing);
+    closeSync(err.writing);
+    return { pid: started, outputs, exit };
+  } finally {
+    for (const end of ends) {
+      if (end !== undefined) [end.reading, end.writing].forEach((fd) => closeSync(fd));
+    }
+  }
+}
+
+// --- by Node
+
+async function startByNode(
+  program: Program,
+  stdout: Takes,
+  stderr: Takes,
+): Promise<Child | 'missing' | 'cannot_start'> {
+  if (!areFree(DESCRIPTORS_TO_START)) return 'cannot_start';
+  const { file, args, env, stdin } = program;
+  let child: ChildProcessByStdio<null, Readable, Readable>;
+  try {
+    const stdio = [stdin ?? 'ignore', 'pipe', 'pipe'] as const;
+    // detached: setsid, so that the group can be killed as a whole.
+    child = spawn(file, args, { cwd: '/', env, stdio: [...stdio], detached: true }) as typeof child;
+  } catch {
+    return 'cannot_start'; // longer arguments than the kernel takes
+  }
+  const { pid } = child;
+  if (pid === undefined) {
+    const [error] = (await once(child, 'error')) as [NodeJS.ErrnoException];
+    return error.code === 'ENOENT' ? 'missing' : 'cannot_start';
+  }
+  const exit = once(child, 'exit').then(([status]) => status as number | null);
+  return { pid, outputs: [readWiped(child.stdout, stdout), readWiped(child.stderr, stderr)], exit };
+}
+
+/** Node does not give back what it has opened when descriptors run out in the middle of a start. */
+function areFree(count: number): boolean {
+  const taken: number[] = [];
+  try {
+    while (taken.length < count) taken.push(openSync('/dev/null', 'r'));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    taken.forEach((fd) => closeSync(fd));
+  }
+}
