@@ -4,12 +4,12 @@
 ARG NODE_IMAGE=node:24-bookworm-slim
 ARG GO_IMAGE=golang:1.26-bookworm
 
-# What is compiled, and then the dependencies anew: those of the lock file, without what only developers need.
+# What is built, and then the dependencies anew: those of the lock file, without what only developers need.
 FROM ${NODE_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json tsconfig.build.json bundle.js ./
 COPY src src
 COPY man man
 RUN --mount=type=cache,target=/root/.npm npm run --silent build \
