@@ -171,7 +171,9 @@ t.test('the README lists every event of the log', (t) => {
     .filter((name) => name.endsWith('.ts'))
     .map((name) => readFileSync(join(ROOT, 'src', name), 'utf8'));
   const events = new Set(
-    sources.flatMap((text) => [...text.matchAll(/\bevent: '(\w+)'/g)].map(([, event]) => String(event))),
+    sources.flatMap((text) =>
+      [...text.matchAll(/\bevent: '(\w+)'|"event":"(\w+)"/g)].map(([, event, written]) => String(event ?? written)),
+    ),
   );
   const printed = tableOf(readme, 'Log', 'event').map(([event = '']) => event);
   t.same(sorted(printed), sorted(events));

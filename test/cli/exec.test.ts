@@ -325,7 +325,8 @@ t.test('signals without a terminal are passed on, once each', async (t) => {
     ...(['TERM', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2', 'WINCH', 'CONT', 'URG'] as const),
     ...(['ALRM', 'VTALRM', 'PROF', 'XCPU', 'IO', 'PWR'] as const),
   ];
-  const script = `${signals.map((name) => `trap 'echo ${name}' ${name};`).join(' ')} trap 'exit 3' SYS; echo ready $$; while :; do sleep 0.05; done`;
+  const script = `${signals.map((name) => `trap 'echo ${name}' ${name};`).join(' ')} trap 'kill $!; exit 3' SYS; sleep 1000 & echo ready $$; while :; do wait; done`;
+  // A shell that starts nothing meanwhile: a signal that finds it within a fork may be told by both.
   const child = startProgram(['exec', 'A=api_key', '--', 'sh', '-c', script], {
     env: { MXM_SECRETSD_SOCKET: await daemon(t) },
     under: ['setsid', '--wait'],
