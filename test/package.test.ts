@@ -159,7 +159,7 @@ policies: {}
         'identity: { machine: m, environment: e, role: demo }\nsecrets: secrets.yaml\nsocket: { path: s.sock }\n',
       );
       const checked = await run('sh', ['-c', '"$0" check --launch launch.yaml || test $? = 69', program], inUser);
-      t.match(checked, /^store\tfleet\topenbao\tunready\tbackend_unavailable\tserver_unreachable$/m);
+      t.match(checked, /^store\tfleet\topenbao\tunready\tbackend_unavailable\tserver_unreachable\t/m);
 
       const socket = join(dirname(launch), '../run/secrets.sock');
       const inGone = [
