@@ -1,6 +1,6 @@
 import { resolve as pathOf } from 'node:path';
 import { type AllowedDecision, authorize, type Decision, readableNames } from './authorize.js';
-import type { Backend, BackendSurroundings } from './backends/backend.js';
+import type { Backend, BackendKind, BackendSurroundings } from './backends/backend.js';
 import { withPatience } from './backends/patience.js';
 import { BACKENDS } from './backends/table.js';
 import { ConfigError, type ConfigProblem } from './config/problems.js';
@@ -83,8 +83,7 @@ export class SecretsApi {
     if (problems.length > 0) throw new ConfigError(problems);
     const backends = new Map<string, Backend>();
     for (const store of registries.stores.values()) {
-      const kind = BACKENDS.get(store.backend);
-      if (kind === undefined) continue;
+      const kind = BACKENDS.get(store.backend) as BackendKind;
       const backend = kind.open(store, surroundings);
       // Nobody can end the read of a file; a program and a connection are ended at the abort.
       backends.set(store.name, kind.rootIsDirectory ? withPatience(backend) : backend);

@@ -24,6 +24,7 @@ export interface Readiness {
 interface ProbeState {
   answer: Promise<ProbeAnswer> | undefined;
   endedAt: number;
+  failed: boolean;
 }
 
 export function createReadiness(
@@ -37,11 +38,15 @@ export function createReadiness(
   function probe(name: string): Promise<ProbeAnswer> {
     const last = probes.get(name);
     if (last?.answer !== undefined && performance.now() - last.endedAt < PROBE_LASTS_MS) return last.answer;
-    const state: ProbeState = { answer: undefined, endedAt: Infinity };
+    const state: ProbeState = { answer: undefined, endedAt: Infinity, failed: false };
     const timeout = AbortSignal.timeout(timeoutMs);
     state.answer = backendOf(name)
       .probe(timeout)
       .then((answer) => (timeout.aborted ? failure('backend_timeout', 'timeout') : answer))
+      .then((answer) => {
+        state.failed = !answer.ok;
+        return answer;
+      })
       .finally(() => {
         state.endedAt = performance.now();
       });
@@ -62,8 +67,10 @@ export function createReadiness(
       return new Map(statuses);
     },
     noteAnswer(store, answer) {
-      if (answer.ok) lastFetch.delete(store);
-      else if (['backend_locked', 'backend_unavailable', 'backend_timeout'].includes(answer.code)) {
+      if (answer.ok) {
+        lastFetch.delete(store);
+        if (probes.get(store)?.failed === true) probes.delete(store); // it is so no more
+      } else if (['backend_locked', 'backend_unavailable', 'backend_timeout'].includes(answer.code)) {
         lastFetch.set(store, { code: answer.code, reason: answer.reason });
       }
     },

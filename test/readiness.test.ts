@@ -35,6 +35,17 @@ t.test('a fetch that found the backend locked, unavailable or too slow counts un
   }
 });
 
+t.test('a fetch that succeeds makes up for a probe that failed just before', async (t) => {
+  const backend = scriptedBackend();
+  backend.probeAnswer = () => Promise.resolve(failure('backend_unavailable', 'root_missing'));
+  const readiness = createReadiness(stores, () => backend, 60_000);
+  t.match((await readiness.stores()).get('red'), { status: 'unready' });
+  backend.probeAnswer = () => Promise.resolve({ ok: true });
+  t.match((await readiness.stores()).get('red'), { status: 'unready' }, 'its answer lasts a moment');
+  readiness.noteAnswer('red', { ok: true, value: Buffer.from('value') });
+  t.match((await readiness.stores()).get('red'), { status: 'ready' });
+});
+
 t.test('a fetch that failed for its entry alone does not make the store unready', async (t) => {
   const backend = scriptedBackend();
   const readiness = createReadiness(stores, () => backend, 60_000);

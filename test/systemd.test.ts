@@ -232,7 +232,7 @@ t.test('under a real systemd', { skip }, async (t) => {
   await t.test('its audit file is rotated as config/logrotate says', { skip: logrotate.skip }, async (t) => {
     const launch = machine.file('/etc/mxm-secretsd/marketdata.yaml');
     const folder = '/var/log/mxm-secretsd/marketdata';
-    writeFileSync(launch, LAUNCH.replace('idle_exit_s: 3', `log: { audit_file: ${folder}/audit.jsonl }`));
+    writeFileSync(launch, LAUNCH.replace(/idle_exit_s: \d+/, `log: { audit_file: ${folder}/audit.jsonl }`));
     mkdirSync(machine.file('/etc/systemd/system/mxm-secretsd@.service.d'));
     writeFileSync(machine.file('/etc/systemd/system/mxm-secretsd@.service.d/audit.conf'), auditDropIn());
     await machine.must('systemctl', 'daemon-reload');

@@ -65,8 +65,9 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
       stopped ??= 'aborted';
       resolve();
     };
-    signal.addEventListener('abort', abort, { once: true });
-    if (stopped !== undefined) resolve();
+    if (signal.aborted)
+      abort(); // while it was being started
+    else signal.addEventListener('abort', abort, { once: true });
     // A program that ended may have left children behind, who hold its output open.
     const exit = child.exit.then((status) => {
       exitCode = status;

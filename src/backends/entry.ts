@@ -53,8 +53,8 @@ function* linesOf(entry: Buffer): Generator<{ line: Buffer; start: number }> {
 }
 
 function firstLine(entry: Buffer): Buffer {
-  for (const { line } of linesOf(entry)) return line;
-  return entry;
+  const [first] = linesOf(entry);
+  return (first as { readonly line: Buffer }).line; // no entry is empty here
 }
 
 function joined(parts: readonly Buffer[]): BackendAnswer {

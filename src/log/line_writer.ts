@@ -74,7 +74,7 @@ export function createLineWriter(
     scheduled = false;
     const lines = takeWaiting();
     const bytes = bytesOf(lines);
-    const result = bytes.length === 0 ? 0 : sink.write(bytes);
+    const result = sink.write(bytes);
     if (result === bytes.length) end(lines, bytes, result);
     else busy = workOn(lines, bytes, result);
   }

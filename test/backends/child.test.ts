@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { fstatSync } from 'node:fs';
+import fs, { fstatSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import t from 'tap';
 import { type Child, startChild } from '../../src/backends/child.js';
 import { type Native, native } from '../../src/os/native.js';
@@ -93,6 +94,22 @@ t.test('without a descriptor to be had nothing is started, and none is kept', as
   const closed = { ...kernel, pipe: () => pipes.shift() };
   t.equal(await run(closed, '/bin/true'), 'cannot_start');
   for (const fd of [one!.reading, one!.writing]) t.throws(() => fstatSync(fd), { code: 'EBADF' });
+});
+
+t.test('Node is asked for nothing that it could not give back, when descriptors run out', async (t) => {
+  const { openSync } = fs;
+  let left = 3;
+  fs.openSync = ((...what: Parameters<typeof openSync>) => {
+    if (left === 0) throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
+    left -= 1;
+    return openSync(...what);
+  }) as typeof openSync;
+  syncBuiltinESMExports();
+  t.teardown(() => {
+    fs.openSync = openSync;
+    syncBuiltinESMExports();
+  });
+  t.equal(await run(null, '/bin/true'), 'cannot_start');
 });
 
 t.test('an end that no signal has told of is found all the same', async (t) => {

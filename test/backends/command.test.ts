@@ -237,3 +237,10 @@ t.test('NODE_DEBUG, which makes libraries print what they run, prints nothing of
   t.equal(ended.end, 'succeeded');
   t.notMatch(stdoutOf(ended), CANARY);
 });
+
+t.test('an abort while the program is being started ends it', async (t) => {
+  const controller = new AbortController();
+  const ending = sh('echo started; exec sleep 1000', { signal: controller.signal });
+  controller.abort();
+  t.same(await ending, { end: 'aborted' });
+});

@@ -642,3 +642,9 @@ t.test('whatever comes in, and whenever its sender leaves, the daemon goes on an
   await app.drain();
   t.same(app.log, []);
 });
+
+t.test('a schema for requests, which nothing would hold them to, is a defect of the routes', async (t) => {
+  const { app } = testApp(t);
+  app.get('/ruled', { schema: { querystring: { type: 'object' } } }, () => 'never');
+  await t.rejects(Promise.resolve(app.ready()), /a route has a schema for its requests/);
+});

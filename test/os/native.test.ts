@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
@@ -21,6 +22,27 @@ t.test('where there is none nothing is thrown', (t) => {
   t.equal(loadNative(refuse), null, 'an installation without it');
   t.equal(loadNative(refuse, { platform: 'darwin', arch: 'arm64' }), null, 'another system');
   t.equal(loadNative(undefined, { platform: 'linux', arch: 's390x' }), null, 'another processor');
+  t.end();
+});
+
+t.test('where a call is missing or fails nothing is thrown either', (t) => {
+  type Declare = (name: string, ...rest: unknown[]) => unknown;
+  const koffi = createRequire(import.meta.url)(`@koromix/koffi-linux-${process.arch}`) as {
+    load: (library: null) => { func: Declare };
+  };
+  const libc = koffi.load(null);
+  const changed = (declare: Declare): Native =>
+    loadNative(() => ({ ...koffi, load: () => ({ func: declare }) })) as Native;
+
+  const old = changed((name, ...rest) => {
+    if (name === 'posix_spawn_file_actions_addchdir_np') throw new Error('no such function');
+    return libc.func(name, ...rest);
+  });
+  t.same([old.startsPrograms, old.pipe(), old.reap(1)], [false, undefined, undefined]);
+  t.equal(old.startProgram({ file: '/bin/true', args: [], env: {} }, 1, 2), 'ENOSYS');
+
+  const exhausted = changed((name, ...rest) => (name === 'pipe2' ? () => -1 : libc.func(name, ...rest)));
+  t.same([exhausted.startsPrograms, exhausted.pipe()], [true, undefined]);
   t.end();
 });
 
