@@ -103,7 +103,7 @@ t.test('Node is asked for nothing that it could not give back, when descriptors 
     if (left === 0) throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
     left -= 1;
     return openSync(...what);
-  }) as typeof openSync;
+  });
   syncBuiltinESMExports();
   t.teardown(() => {
     fs.openSync = openSync;
