@@ -99,11 +99,11 @@ t.test('without a descriptor to be had nothing is started, and none is kept', as
 t.test('Node is asked for nothing that it could not give back, when descriptors run out', async (t) => {
   const { openSync } = fs;
   let left = 3;
-  fs.openSync = ((...what: Parameters<typeof openSync>) => {
+  fs.openSync = (...what: Parameters<typeof openSync>) => {
     if (left === 0) throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
     left -= 1;
     return openSync(...what);
-  });
+  };
   syncBuiltinESMExports();
   t.teardown(() => {
     fs.openSync = openSync;
