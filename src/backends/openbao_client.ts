@@ -89,7 +89,12 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
     const pools = addresses.map(
       ({ origin, socketPath }) =>
         new undici.Pool(origin, {
-          connect: { timeout: CONNECT_MS, ...(ca && { ca }), ...(socketPath !== undefined && { socketPath }) },
+          connect: {
+            timeout: CONNECT_MS,
+            rejectUnauthorized: true, // whatever the environment tells Node
+            ...(ca && { ca }),
+            ...(socketPath !== undefined && { socketPath }),
+          },
           keepAliveTimeout: IDLE_MS,
           keepAliveMaxTimeout: IDLE_MS,
           // The signal of each question is the bound.

@@ -222,6 +222,13 @@ for (const component of KV_SERVERS) {
       t.equal(await fetchFrom(elsewhere, 'mxm/entry'), untrusted);
     });
 
+    await t.test('also where the environment tells Node to check nothing', async (t) => {
+      process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+      t.teardown(() => Reflect.deleteProperty(process.env, 'NODE_TLS_REJECT_UNAUTHORIZED'));
+      const store = openStore({ ...options, ca_file: createCertificate(t).caFile });
+      t.equal(await fetchFrom(store, 'mxm/entry'), 'backend_unavailable/server_untrusted');
+    });
+
     await t.test('a CA file is read again when it has changed', async (t) => {
       const ca_file = `${temporaryFolder(t)}/ca.pem`;
       const store = openStore({ ...options, ca_file });
