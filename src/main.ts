@@ -29,9 +29,10 @@ for (const afterMs of [0, 100, 1_000]) setTimeout(() => void closeInspector(), a
 /** `process._debugEnd` is what the module calls `close`; the module itself is half a megabyte. */
 async function closeInspector(): Promise<void> {
   const { _debugEnd: close } = process as { _debugEnd?: () => void };
-  if (close !== undefined) close();
-  /* c8 ignore next */
-  else (await import('node:inspector')).close(); // no Node is without the other yet
+  /* c8 ignore next 2 */
+  if (close === undefined)
+    (await import('node:inspector')).close(); // no Node needs it yet
+  else close();
 }
 
 /** The stream is made when it is first written to: the daemon writes to the descriptor itself. */

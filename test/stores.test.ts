@@ -9,6 +9,7 @@ import { ask } from './support/http_client.js';
 import { type RunningDaemon, runProgram, startDaemonProcess, writeConfiguration } from './support/process.js';
 import { realAge, realGpg } from './support/real_component.js';
 import { temporaryFolder, writeFile } from './support/temporary.js';
+import { until } from './support/until.js';
 
 // Each backend that has its counterpart on this machine, from a request over the socket to its store and back.
 
@@ -26,8 +27,11 @@ async function get(daemon: RunningDaemon, index: number): Promise<string> {
   const answer = await ask(daemon.socket, `/secrets/secret_${index}`);
   if (answer.status === 200) return String(answer.json['value']);
   const id = answer.headers['x-request-id'];
-  const logged = daemon.log().find(({ event, request_id }) => event === 'secret_failed' && request_id === id);
-  return `${answer.status} ${String(answer.json['code'])}/${String(logged?.['reason'])}`;
+  // Its answer may be here before its line of the log.
+  const lineOf = (wanted: string) =>
+    daemon.log().find(({ event, request_id }) => event === wanted && request_id === id);
+  await until(() => lineOf('secret_access') !== undefined);
+  return `${answer.status} ${String(answer.json['code'])}/${String(lineOf('secret_failed')?.['reason'])}`;
 }
 
 /** What `/readyz` says of the one store. */
