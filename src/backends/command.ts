@@ -79,9 +79,11 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
     });
   });
   kill();
-  await untilGone(pid);
   // A process that left the group may still hold the pipes: it is not waited for.
   for (const output of outputs) output.destroy();
+  // What nobody wants is not kept until the last process is gone.
+  if (stopped !== undefined) for (const collector of [stdout, stderr]) collector.wipe();
+  await untilGone(pid);
 
   if (stopped === undefined && exitCode === 0) {
     stderr.wipe();
