@@ -144,7 +144,8 @@ t.test('leaving when nothing is asked for', { skip }, async (t) => {
     await until(() => activator.log().includes('"event":"stopping"'));
     process.kill(Number(activator.events[0]?.slice('started '.length)), 'SIGTERM');
     await until(() => activator.events.some((event) => event.startsWith('ended')));
-    t.same(activator.events.slice(1, 2), ['ended 0']);
+    // By the signal where it came when all was done and Node was taking itself apart: to a service manager both are well.
+    t.match(activator.events[1], /^ended (?:0|-15)$/);
   });
 
   await t.test('the time may be changed by a reload', async (t) => {
