@@ -1,18 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, statfsSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
+import { LOCAL_FILE_SYSTEMS } from '../src/os/file_system.js';
 import { VERSION } from '../src/version.js';
 import { onPath, realGopass } from '../test/support/real_component.js';
-
-/** Of `man 2 statfs`, those that a temporary folder lies on. */
-const FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
-  [0xef53, 'ext4'],
-  [0x58465342, 'xfs'],
-  [0x9123683e, 'btrfs'],
-  [0x794c7630, 'overlayfs'],
-  [0x01021994, 'tmpfs'],
-  [0x2fc12fc1, 'zfs'],
-]);
 
 /** What a page of figures is measured on, by what it is called. */
 export function machine(): Record<string, string> {
@@ -42,7 +33,7 @@ export function machine(): Record<string, string> {
 /** What the audit records of the benches are written to. */
 export function fileSystem(): string {
   const { type } = statfsSync(tmpdir());
-  return FILE_SYSTEMS.get(type) ?? `file system 0x${type.toString(16)}`;
+  return LOCAL_FILE_SYSTEMS.get(type) ?? `file system 0x${type.toString(16)}`;
 }
 
 /** An installed package of this project. */

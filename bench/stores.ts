@@ -3,8 +3,6 @@
  * `npm run bench:stores [ROUNDS]`. Needs gpg and gopasspw's gopass (of PATH, or named by MXM_TEST_GOPASS); `openbao` is
  * measured where there is the KV server of the tests (named by MXM_TEST_KV_SERVER).
  */
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { ageKind } from '../src/backends/age.js';
 import type { Backend } from '../src/backends/backend.js';
@@ -19,6 +17,8 @@ import { createGopassStore } from '../test/support/gopass_store.js';
 import { realKvServer, startKvServer } from '../test/support/kv_server.js';
 import { realGopass, realGpg, skipWithout } from '../test/support/real_component.js';
 import { type Ending, temporaryFolder, writeFile } from '../test/support/temporary.js';
+import { versionOf, versionOfPackage } from './machine.js';
+import { median } from './statistics.js';
 
 const VALUE = 'db-12345\n';
 
@@ -96,14 +96,6 @@ async function measure(readers: ReadonlyMap<string, Read>, rounds: number): Prom
   return times;
 }
 
-function median(times: readonly number[]): number {
-  return times.toSorted((a, b) => a - b)[times.length >> 1] ?? NaN;
-}
-
-function firstLine(file: string, ...args: string[]): string {
-  return execFileSync(file, args, { encoding: 'utf8' }).split('\n')[0] ?? '';
-}
-
 const missing = skipWithout(realGopass(), realGpg());
 if (missing !== false) throw new Error(missing);
 const teardowns: (() => unknown)[] = [];
@@ -111,12 +103,9 @@ try {
   const rounds = Number(process.argv[2] ?? 100);
   const times = await measure(await contenders({ teardown: (callback) => teardowns.push(callback) }), rounds);
   const [base = NaN] = [...times.values()].map(median);
-  const { version } = JSON.parse(
-    readFileSync(new URL('../node_modules/age-encryption/package.json', import.meta.url), 'utf8'),
-  ) as { version: string };
   console.log(
     `${rounds} rounds on ${cpus()[0]?.model ?? 'an unknown processor'}, ${cpus().length} cores; Node ${process.versions.node}, ` +
-      `${firstLine(realGopass().file, '--version')}, ${firstLine(realGpg().file, '--version')}, age-encryption ${version}\n`,
+      `${versionOf(realGopass().file)}, ${versionOf(realGpg().file)}, age-encryption ${versionOfPackage('age-encryption')}\n`,
   );
   console.log('| backend | p50 in ms | as a ratio to `gopass show` |\n| --- | --- | --- |');
   for (const [name, each] of times) {

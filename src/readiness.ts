@@ -42,10 +42,10 @@ export function createReadiness(
     const timeout = AbortSignal.timeout(timeoutMs);
     state.answer = backendOf(name)
       .probe(timeout)
-      .then((answer) => (timeout.aborted ? failure('backend_timeout', 'timeout') : answer))
       .then((answer) => {
-        state.failed = !answer.ok;
-        return answer;
+        const checked = timeout.aborted ? failure('backend_timeout', 'timeout') : answer;
+        state.failed = !checked.ok;
+        return checked;
       })
       .finally(() => {
         state.endedAt = performance.now();

@@ -1,5 +1,5 @@
 import type { Backend, BackendAnswer, BackendRequest } from './backends/backend.js';
-import { failure } from './backends/backend.js';
+import { failure, wipe } from './backends/backend.js';
 import { createEnding, type Ending, type EndSignal } from './ending.js';
 import { type ErrorCode, type Reason, SecretsError } from './domain/errors.js';
 import type { ResolvedSecretLocation, SecretRef } from './domain/secrets.js';
@@ -201,10 +201,6 @@ function orAborted<T>(promise: Promise<T>, signal: EndSignal | undefined): Promi
       resolve(value);
     }, reject);
   });
-}
-
-function wipe(answer: BackendAnswer): void {
-  if (answer.ok) answer.value.fill(0);
 }
 
 function bounded(answer: BackendAnswer, maxValueBytes: number): BackendAnswer {

@@ -27,6 +27,11 @@ export interface BackendFailure {
 /** The value is the receiver's alone: a Buffer that nothing else refers to, so that it can be filled with zeros. */
 export type BackendAnswer = { readonly ok: true; readonly value: Buffer } | BackendFailure;
 
+/** Fills a value with zeros that nobody gets. */
+export function wipe(answer: BackendAnswer): void {
+  if (answer.ok) answer.value.fill(0);
+}
+
 export type ProbeAnswer = { readonly ok: true } | BackendFailure;
 
 /**

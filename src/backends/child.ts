@@ -67,27 +67,27 @@ function startDirectly(
   stdout: Takes,
   stderr: Takes,
 ): Child | 'missing' | 'cannot_start' {
-  const ends = [kernel.pipe(), kernel.pipe()];
-  const [out, err] = ends;
-  try {
-    if (out === undefined || err === undefined) return 'cannot_start';
-    if (!listens) process.on('SIGCHLD', () => reap(kernel));
-    listens = true;
-    const started = kernel.startProgram(program, out.writing, err.writing);
-    if (typeof started === 'string') return started === 'ENOENT' ? 'missing' : 'cannot_start';
-    // Also keeps the process alive meanwhile.
-    looking ??= setInterval(() => reap(kernel), LOOK_MS);
-    const exit = new Promise<number | null>((resolve) => running.set(started, resolve));
-    const outputs = [readWipedFrom(out.reading, stdout), readWipedFrom(err.reading, stderr)] as const;
-    ends.splice(0, 2, undefined, undefined);
-    closeSync(out.writing);
-    closeSync(err.writing);
-    return { pid: started, outputs, exit };
-  } finally {
-    for (const end of ends) {
-      if (end !== undefined) [end.reading, end.writing].forEach((fd) => closeSync(fd));
-    }
+  const [out, err] = [kernel.pipe(), kernel.pipe()];
+  if (out === undefined || err === undefined) {
+    for (const pipe of [out, err]) if (pipe !== undefined) closeAll(pipe.reading, pipe.writing);
+    return 'cannot_start';
   }
+  if (!listens) process.on('SIGCHLD', () => reap(kernel));
+  listens = true;
+  const started = kernel.startProgram(program, out.writing, err.writing);
+  closeAll(out.writing, err.writing); // else the output would never end
+  if (typeof started === 'string') {
+    closeAll(out.reading, err.reading);
+    return started === 'ENOENT' ? 'missing' : 'cannot_start';
+  }
+  // Also keeps the process alive meanwhile.
+  looking ??= setInterval(() => reap(kernel), LOOK_MS);
+  const exit = new Promise<number | null>((resolve) => running.set(started, resolve));
+  return { pid: started, outputs: [readWipedFrom(out.reading, stdout), readWipedFrom(err.reading, stderr)], exit };
+}
+
+function closeAll(...descriptors: readonly number[]): void {
+  for (const descriptor of descriptors) closeSync(descriptor);
 }
 
 // --- by Node
@@ -125,6 +125,6 @@ function areFree(count: number): boolean {
   } catch {
     return false;
   } finally {
-    taken.forEach((fd) => closeSync(fd));
+    closeAll(...taken);
   }
 }

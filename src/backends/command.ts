@@ -65,8 +65,8 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
       stopped ??= 'aborted';
       resolve();
     };
-    if (signal.aborted)
-      abort(); // while it was being started
+    // It may have been while the program was being started.
+    if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });
     // A program that ended may have left children behind, who hold its output open.
     const exit = child.exit.then((status) => {
@@ -81,18 +81,22 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
   kill();
   // A process that left the group may still hold the pipes: it is not waited for.
   for (const output of outputs) output.destroy();
-  // What nobody wants is not kept until the last process is gone.
-  if (stopped !== undefined) for (const collector of [stdout, stderr]) collector.wipe();
+  if (stopped !== undefined) {
+    // What nobody wants is not kept until the last process is gone.
+    stdout.wipe();
+    stderr.wipe();
+  }
   await untilGone(pid);
+  if (stopped !== undefined) return { end: stopped };
 
-  if (stopped === undefined && exitCode === 0) {
+  if (exitCode === 0) {
     stderr.wipe();
     return { end: 'succeeded', stdout: stdout.bytes() };
   }
   stdout.wipe();
-  if (stopped === undefined && exitCode !== null) return { end: 'failed', exitCode, stderr: stderr.bytes() };
+  if (exitCode !== null) return { end: 'failed', exitCode, stderr: stderr.bytes() };
   stderr.wipe();
-  return { end: stopped ?? 'killed_by_signal' };
+  return { end: 'killed_by_signal' };
 }
 
 function closed(socket: Socket): Promise<void> {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Registries } from '../config/secrets_config.js';
-import { allocateBriefBytes, copySecretBytes } from '../domain/secret_bytes.js';
+import { briefCopyOf } from '../domain/secret_bytes.js';
 import type { SecretRef, SecretStore } from '../domain/secrets.js';
 import { joinLocation } from '../resolve.js';
 import { type Backend, type BackendKind, type BackendSurroundings, failure } from './backend.js';
@@ -42,21 +42,19 @@ function open(_store: SecretStore, { environment, taken }: BackendSurroundings):
     fetch({ location }) {
       const name = nameOf(location);
       const own = taken?.valueOf(name);
-      if (own !== undefined) return { ok: true, value: trimmedCopy(own) };
+      if (own !== undefined) return { ok: true, value: briefCopyOf(trimmed(own)) };
       const text = environment[name];
       if (text === undefined) return failure('secret_not_found', 'entry_missing');
       // Node decodes the environment as UTF-8 and puts U+FFFD where it is not: then the kernel still has the bytes.
       const bytes = (text.includes('\ufffd') ? rawVariable(name, text) : undefined) ?? Buffer.from(text);
-      return { ok: true, value: bytes.subarray(0, lengthWithoutLineEndings(bytes)) };
+      return { ok: true, value: trimmed(bytes) };
     },
     probe: () => Promise.resolve({ ok: true }),
   };
 }
 
-function trimmedCopy(bytes: Buffer): Buffer {
-  const copy = allocateBriefBytes(lengthWithoutLineEndings(bytes));
-  copySecretBytes(bytes.subarray(0, copy.length), copy);
-  return copy;
+function trimmed(bytes: Buffer): Buffer {
+  return bytes.subarray(0, lengthWithoutLineEndings(bytes));
 }
 
 /** The variables that the refs of `env` stores name. */

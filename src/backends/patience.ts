@@ -1,4 +1,4 @@
-import { type Backend, type BackendAnswer, type BackendFailure, failure, type ProbeAnswer } from './backend.js';
+import { type Backend, type BackendAnswer, type BackendFailure, failure, type ProbeAnswer, wipe } from './backend.js';
 
 /** How long a call may take to be gone after its abort: somewhat longer than a killed process group does. */
 const GRACE_MS = 3_000;
@@ -51,8 +51,4 @@ export function withPatience(backend: Backend, graceMs = GRACE_MS): Backend {
         () => undefined,
       ),
   };
-}
-
-function wipe(answer: BackendAnswer): void {
-  if (answer.ok) answer.value.fill(0);
 }

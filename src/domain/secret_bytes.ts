@@ -34,6 +34,13 @@ export function copySecretBytes(source: Uint8Array, target: Uint8Array, start = 
   for (let at = 0; at < source.length; at += 1) target[start + at] = source[at] as number;
 }
 
+/** A copy that is passed on within the daemon and filled with zeros at once. */
+export function briefCopyOf(bytes: Uint8Array): Buffer {
+  const copy = allocateBriefBytes(bytes.length);
+  copySecretBytes(bytes, copy);
+  return copy;
+}
+
 /** Whether a value is well-formed UTF-8 (Unicode, table 3-7), looked at byte by byte for the same reason. */
 export function isUtf8(bytes: Uint8Array): boolean {
   let awaited = 0;

@@ -48,9 +48,8 @@ export function createExchanges(): Exchanges {
     return exchanges;
   }
 
-  function add(socket: Duplex, request?: IncomingMessage): Exchange {
+  function add(exchanges: Exchange[], request?: IncomingMessage): Exchange {
     const ending = createEnding();
-    const exchanges = exchangesOf(socket);
     const exchange: Exchange = {
       request,
       over: ending,
@@ -74,15 +73,16 @@ export function createExchanges(): Exchanges {
   return {
     begin(request, response) {
       const { socket } = request;
-      if (exchangesOf(socket).length >= MAX_UNANSWERED) {
+      const exchanges = exchangesOf(socket);
+      if (exchanges.length >= MAX_UNANSWERED) {
         socket.destroy();
         return endedSignal();
       }
-      const { over, end } = add(socket, request);
+      const { over, end } = add(exchanges, request);
       response.on('close', end);
       return over;
     },
-    beginOn: (socket) => add(socket).over,
+    beginOn: (socket) => add(exchangesOf(socket)).over,
     afterAnswers(socket, act) {
       const last = exchangesOf(socket).findLast(({ request }) => request?.complete === true);
       if (last === undefined) act();

@@ -1,4 +1,4 @@
-import { allocateBriefBytes, copySecretBytes, isUtf8 } from '../domain/secret_bytes.js';
+import { allocateBriefBytes, briefCopyOf, isUtf8 } from '../domain/secret_bytes.js';
 import type { Representation } from './accept.js';
 
 /**
@@ -10,16 +10,10 @@ export function represent(name: string, value: Buffer, representation: Represent
     case 'application/json':
       return { type: 'application/json; charset=utf-8', body: toJson(name, value) };
     case 'text/plain':
-      return { type: isUtf8(value) ? 'text/plain; charset=utf-8' : 'text/plain', body: copyOf(value) };
+      return { type: isUtf8(value) ? 'text/plain; charset=utf-8' : 'text/plain', body: briefCopyOf(value) };
     case 'application/octet-stream':
-      return { type: 'application/octet-stream', body: copyOf(value) };
+      return { type: 'application/octet-stream', body: briefCopyOf(value) };
   }
-}
-
-function copyOf(value: Buffer): Buffer {
-  const copy = allocateBriefBytes(value.length);
-  copySecretBytes(value, copy);
-  return copy;
 }
 
 /** `{"name":"…","value":"…"}`; a value that is not UTF-8 as base64, with `"encoding":"base64"`. A name is an identifier. */

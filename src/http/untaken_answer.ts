@@ -2,9 +2,8 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { EndSignal } from '../ending.js';
 
-/** A connection, the end of the answer whose turn was last, and when that turn began. */
-interface Connection {
-  readonly socket: Socket;
+/** Of a connection, the end of the answer whose turn was last, and when that turn began. */
+interface Turn {
   over: EndSignal;
   since: number;
 }
@@ -14,28 +13,25 @@ interface Connection {
  * then the body stays in memory. One timer looks after all connections.
  */
 export function createAnswerTimeout(timeoutMs: number): (response: ServerResponse, over: EndSignal) => void {
-  const known = new WeakMap<Socket, Connection>();
-  const open = new Set<Connection>();
+  const turns = new Map<Socket, Turn>();
   let timer: NodeJS.Timeout | undefined;
 
   function noteTurn(socket: Socket, over: EndSignal): void {
     const since = performance.now();
-    const met = known.get(socket);
-    if (met !== undefined) {
-      met.over = over;
-      met.since = since;
+    const turn = turns.get(socket);
+    if (turn !== undefined) {
+      turn.over = over;
+      turn.since = since;
       return;
     }
-    const connection: Connection = { socket, over, since };
-    known.set(socket, connection);
-    open.add(connection);
-    socket.once('close', () => open.delete(connection));
+    turns.set(socket, { over, since });
+    socket.once('close', () => turns.delete(socket));
   }
 
   function look(): void {
     timer = undefined;
     let first = Infinity;
-    for (const { socket, over, since } of open) {
+    for (const [socket, { over, since }] of turns) {
       if (over.aborted) continue;
       if (since + timeoutMs <= performance.now()) socket.destroy();
       else first = Math.min(first, since);

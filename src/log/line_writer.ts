@@ -1,15 +1,11 @@
 import { closeSync, constants, fstatSync, openSync, statfsSync, write, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LOCAL_FILE_SYSTEMS } from '../os/file_system.js';
 import { type Native, native } from '../os/native.js';
 import { createLogger } from './logger.js';
 
 /** Log lines that may wait for a sink that does not take them; beyond it they are dropped and counted. */
 const MAX_WAITING_LOG_BYTES = 1_048_576;
-
-/** ext2 to ext4, xfs, btrfs, f2fs, zfs, tmpfs, ramfs and overlayfs, as statfs(2) numbers them: none waits for a network. */
-const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
-  0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0x01021994, 0x858458f6, 0x794c7630,
-]);
 
 /** Between two tries of a sink that is full. */
 const RETRY_MS = 10;

@@ -16,9 +16,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-
-/** Of tmpfs and ramfs, as statfs(2) gives them. */
-const MEMORY_FILE_SYSTEMS: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
+import { MEMORY_FILE_SYSTEMS } from './file_system.js';
 
 const PREFIX = 'mxm-secretsd-';
 
