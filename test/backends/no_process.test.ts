@@ -61,6 +61,8 @@ policies:
       '/secrets/open_key',
       '/healthz',
     ];
+    // What a thread of Node does once, when it is first used, belongs to no request: its libc counts the processors.
+    for (let count = 0; count < 50; count += 1) await ask(daemon.socket, '/healthz');
     const statuses: number[] = [];
     for (const path of requests) statuses.push((await ask(daemon.socket, path)).status);
     t.same(statuses, [...refused.flatMap(([, status]) => [status, 200]), 200, 200]);
