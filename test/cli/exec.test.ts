@@ -340,9 +340,13 @@ t.test('signals without a terminal are passed on, once each', async (t) => {
   }
   process.kill(Number(pid), 'SIGSYS');
   t.equal(((await once(child, 'close')) as [number])[0], 3);
-  // What measures the tests takes SIGIO by its other name, SIGPOLL, for one that nobody waits for, and raises it again.
-  const onceEach = told.replace(/^ready.*\n/, '').replace('IO\nIO\n', 'IO\n');
-  t.equal(onceEach, signals.map((name) => `${name}\n`).join(''));
+  // What measures the tests takes SIGIO by its other name, SIGPOLL, for one that nobody waits for, and raises it again,
+  // sooner or later.
+  const lines = told.trimEnd().split('\n').slice(1);
+  t.same(
+    lines.filter((name, index) => name !== 'IO' || lines.indexOf(name) === index),
+    signals,
+  );
 });
 
 t.test('SIGTSTP stops the command and exec, and SIGCONT lets both go on', { skip: python.skip }, async (t) => {
