@@ -48,6 +48,9 @@ const SETTINGS = [
 /** pinentry-mode=error: a locked key fails at once; status-fd: gpg says on stderr which keys an entry is encrypted to. */
 const GPG_OPTIONS = '--batch --no-tty --pinentry-mode=error --status-fd=2';
 
+/** What `gpgconf` prints of its components, each on a line `NAME:DESCRIPTION:FILE`. */
+const MAX_COMPONENTS_BYTES = 65_536;
+
 /** A SHA-256 sum in hexadecimal digits and a line ending, with room to spare. */
 const MAX_SUM_BYTES = 128;
 
@@ -67,16 +70,24 @@ export const gopassKind: BackendKind = {
 };
 
 function open(store: SecretStore, { environment }: BackendSurroundings): Backend {
-  const env = gopassEnvironment(environment);
+  const ownEnv = gopassEnvironment(environment);
+  let env = ownEnv;
+  let gpg: string | undefined;
   const named = store.options['binary'] as string | undefined;
   let found = named ?? findProgram('gopass', environment);
+  /** Of gopass and of the gpg that it is told to use, once `--version` has shown that it is the right one. */
   let verified: string | undefined;
 
-  /** The program, once its `--version` has shown that it is the right one; asked again when the file has changed. */
+  function fingerprintOf(file: string): string | undefined {
+    const gopass = fileFingerprint(file);
+    return gopass && `${gopass} ${gpg === undefined ? '' : fileFingerprint(gpg)}`;
+  }
+
+  /** The program; asked anew when a file has changed. */
   async function program(signal: AbortSignal): Promise<string | BackendFailure> {
     found ??= findProgram('gopass', environment);
     const file = found;
-    const fingerprint = file && fileFingerprint(file);
+    const fingerprint = file && fingerprintOf(file);
     if (file === undefined || fingerprint === undefined) return failure('backend_unavailable', 'binary_missing');
     if (verified === fingerprint) return file;
 
@@ -86,8 +97,23 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     const printed = /^gopass (\d+)\.(\d+)\./.exec(version.stdout.toString('latin1'));
     if (printed === null) return failure('backend_unavailable', 'other_program');
     if (isTooOld(Number(printed[1]), Number(printed[2]))) return failure('backend_unavailable', 'program_too_old');
-    verified = fingerprint;
+    await findGpg(signal);
+    if (!signal.aborted) verified = fingerprintOf(file);
     return file;
+  }
+
+  /** Otherwise gopass starts gpgconf each time it runs, to learn where gpg is. It takes the same answer. */
+  async function findGpg(signal: AbortSignal): Promise<void> {
+    env = ownEnv;
+    gpg = undefined;
+    const gpgconf = findProgram('gpgconf', environment);
+    if (gpgconf === undefined) return;
+    const listed = await runCommand({ file: gpgconf, args: [], env, maxStdoutBytes: MAX_COMPONENTS_BYTES, signal });
+    if (listed.end !== 'succeeded') return;
+    const [, listedGpg] = /^gpg:[^:\n]*:([^:\n]+)/m.exec(listed.stdout.toString('utf8')) ?? [];
+    if (listedGpg === undefined || fileFingerprint(listedGpg) === undefined) return;
+    gpg = listedGpg;
+    env = { ...ownEnv, GOPASS_GPG_BINARY: gpg };
   }
 
   async function fetch({ location, field, maxBytes, signal }: BackendRequest): Promise<BackendAnswer> {

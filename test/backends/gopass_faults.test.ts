@@ -62,7 +62,7 @@ t.test('hazard: gopass has nothing to read, so that no command of it can write a
 t.test('hazard: gopass gets a minimal environment', async (t) => {
   const fake = fakeGopass(t, 'env -0');
   const environment = {
-    PATH,
+    PATH: withGpgconf(t, 'exit 1').path,
     HOME: '/home/somebody',
     GNUPGHOME: '/gnupg',
     XDG_CONFIG_HOME: '/xdg',
@@ -91,6 +91,54 @@ t.test('hazard: gopass gets a minimal environment', async (t) => {
 t.test('hazard: gpg is told not to wait for anybody', async (t) => {
   const fake = fakeGopass(t, 'echo "$GOPASS_GPG_OPTS"');
   t.match(await fetch(fake), /^--batch --no-tty --pinentry-mode=error /);
+});
+
+/** A gpgconf, and a PATH on which it is the first. */
+function withGpgconf(t: Ending, script: string): { path: string; gpgconf: FakeProgram } {
+  const gpgconf = fakeProgram(t, 'gpgconf', `echo >>"$0.calls"; ${script}`);
+  return { path: `${dirname(gpgconf.file)}:${PATH}`, gpgconf };
+}
+
+t.test('gopass is told where gpg is, so that it need not ask each time', async (t) => {
+  const fake = fakeGopass(t, 'echo "gpg: $GOPASS_GPG_BINARY"');
+  const folder = temporaryFolder(t);
+  const gpg = writeFile(folder, 'gpg', 'one', 0o700);
+  const components = `echo 'scdaemon:Smartcards:/nowhere/scdaemon'; echo 'gpg:OpenPGP:${gpg}'`;
+
+  await t.test('by gpgconf, which is asked once', async (t) => {
+    const { path, gpgconf } = withGpgconf(t, components);
+    const backend = open(fake.file, { PATH: path });
+    for (let time = 0; time < 3; time += 1) t.equal(told(await ask(backend)), `gpg: ${gpg}`);
+    t.equal(gpgconf.lines('calls').length, 1);
+  });
+
+  await t.test('and again when gpg has changed', async (t) => {
+    const { path, gpgconf } = withGpgconf(t, components);
+    const backend = open(fake.file, { PATH: path });
+    t.equal(told(await ask(backend)), `gpg: ${gpg}`);
+    writeFile(folder, 'gpg', 'another', 0o700);
+    t.equal(told(await ask(backend)), `gpg: ${gpg}`);
+    t.equal(gpgconf.lines('calls').length, 2);
+    rmSync(gpg);
+    t.equal(told(await ask(backend)), 'gpg: ', 'and looks by itself for one that is gone');
+    writeFile(folder, 'gpg', 'one', 0o700);
+  });
+
+  const silent = {
+    'that fails': `${components}; exit 1`,
+    'that knows no gpg': "echo 'scdaemon:Smartcards:/usr/lib/scdaemon'",
+    'that names a gpg that is not there': "echo 'gpg:OpenPGP:/nowhere/gpg'",
+    'that prints without an end': 'yes gpg:OpenPGP:/usr/bin/gpg',
+  };
+  for (const [which, script] of Object.entries(silent)) {
+    await t.test(`but not by a gpgconf ${which}`, async (t) => {
+      t.equal(told(await ask(open(fake.file, { PATH: withGpgconf(t, script).path }))), 'gpg: ');
+    });
+  }
+
+  await t.test('nor where there is no gpgconf', async (t) => {
+    t.equal(told(await ask(open(fake.file, { PATH: temporaryFolder(t) }))), 'gpg: ');
+  });
 });
 
 for (const [name, fault] of Object.entries(FAULTS)) {
