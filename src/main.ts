@@ -7,6 +7,7 @@ import { type Input, type Io, type Output, OutputError } from './cli/io.js';
 import { run } from './cli/run.js';
 import { byDefault } from './os/default_action.js';
 import { hardenProcess } from './os/hardening.js';
+import { releaseProgramPages } from './os/program_pages.js';
 
 /** A message may hold anything, so that of a defect only its kind and its place are told. */
 function reportDefect(error: unknown): never {
@@ -74,6 +75,7 @@ const io: Io = {
   stdout: output(1, () => process.stdout),
   stderr: { ...stderr, write: (bytes) => stderr.write(bytes).catch(() => undefined) },
   harden: () => hardenProcess(),
+  settle: () => releaseProgramPages(),
   onSignal: (signal, handle) => void process.on(signal, handle),
   byDefault,
 };

@@ -10,6 +10,8 @@ export interface Io {
   readonly stdin: Input;
   /** Closes the ways into the memory of the process; gives those that stay open. */
   harden(): readonly OpenWay[];
+  /** Lets go of memory that the start of a daemon has needed and that it needs no more. */
+  settle(): void;
   /** In place of what the signal would do by itself, every time that it comes. */
   onSignal(signal: NodeJS.Signals, handle: () => void): void;
   /** What the signal would do by itself, once: of one that stops the process it returns when that goes on. */

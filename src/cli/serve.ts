@@ -9,6 +9,9 @@ import { type OptionValues, requiredOption } from './arguments.js';
 import { EXIT } from './exit_status.js';
 import type { Io } from './io.js';
 
+/** After the socket is there: what the start has left to do is done, and who waited for it has asked. */
+const SETTLED_MS = 200;
+
 export async function serve(io: Io, options: OptionValues): Promise<number> {
   const launchFile = requiredOption(options, 'launch', 'FILE');
   // From the first instant, so that a signal during the start stops the daemon and not just the process.
@@ -40,6 +43,7 @@ export async function serve(io: Io, options: OptionValues): Promise<number> {
     throw error;
   });
   reload = () => daemon.reload();
+  setTimeout(() => io.settle(), SETTLED_MS).unref();
   await Promise.race([stopped.then(() => daemon.stop()), daemon.left]);
   return EXIT.ok;
 }

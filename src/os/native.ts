@@ -43,6 +43,8 @@ export interface Native {
   forbidCores(): boolean;
   /** No other process of this user can read the memory of this one. */
   forbidReading(): boolean;
+  /** The pages between two addresses leave memory; they are read anew from their file, without what was written to them. */
+  releasePages(from: bigint, to: bigint): boolean;
   /**
    * Takes the value of a variable, as its bytes stand in the environment block, and fills it there with zeros. The
    * Buffer is the receiver's.
@@ -62,6 +64,7 @@ const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const RLIMIT_CORE = 4;
 const PR_SET_DUMPABLE = 4;
+const MADV_DONTNEED = 4;
 const O_CLOEXEC = 0o2000000;
 const WNOHANG = 1;
 const ENOSYS = 38;
@@ -119,6 +122,7 @@ function wrap(koffi: Koffi): Native {
   const sendto = declare('sendto', 'long', 'int', 'void *', 'size_t', 'int', 'void *', 'uint32_t');
   const setrlimit = declare('setrlimit', 'int', 'int', 'void *');
   const prctl = declare('prctl', 'int', 'int', 'ulong', 'ulong', 'ulong', 'ulong');
+  const madvise = declare('madvise', 'int', 'uintptr_t', 'size_t', 'int');
   const getenv = declare('getenv', 'void *', 'str') as unknown as (name: string) => bigint | null;
   const strlen = declare('strlen', 'size_t', 'void *');
   const memcpy = declare('memcpy', 'void *', 'void *', 'void *', 'size_t');
@@ -179,6 +183,7 @@ function wrap(koffi: Koffi): Native {
     },
     forbidCores: () => setrlimit(RLIMIT_CORE, Buffer.alloc(16)) === 0,
     forbidReading: () => prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0,
+    releasePages: (from, to) => madvise(from, to - from, MADV_DONTNEED) === 0,
     takeVariable(name) {
       const place = getenv(name);
       if (place === null) return undefined;

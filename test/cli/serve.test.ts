@@ -50,6 +50,26 @@ t.test('serve answers until SIGTERM or SIGINT, then ends with 0 and leaves no so
   }
 });
 
+t.test('when the start has settled it lets go of what that has needed, once', async (t) => {
+  const { folder, launch, socket } = configuration(t);
+  const fd = openSync(join(folder, 'log'), 'a');
+  const io = memoryIo({ fd });
+  let settled = 0;
+  const settling: Io = {
+    ...io,
+    settle() {
+      t.ok(existsSync(socket), 'not before it listens');
+      settled += 1;
+    },
+  };
+  const status = run(['serve', '--launch', launch], settling);
+  await until(() => settled > 0);
+  io.raise('SIGTERM');
+  t.equal(await status, 0);
+  t.equal(settled, 1);
+  closeSync(fd);
+});
+
 t.test('a signal that comes during the start ends the daemon as well', async (t) => {
   const { folder, launch, socket } = configuration(t);
   const fd = openSync(join(folder, 'log'), 'a');

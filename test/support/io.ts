@@ -54,6 +54,7 @@ export function memoryIo(options: MemoryIoOptions = {}): MemoryIo {
     },
     stdin: { isTTY, readLine: () => Promise.resolve(unread.shift() ?? null) },
     harden: () => [],
+    settle: () => undefined,
     onSignal: (signal, handle) => void signals.on(signal, handle),
     byDefault: (signal) => void byDefaultSignals.push(signal),
     byDefaultSignals,
