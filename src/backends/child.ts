@@ -1,28 +1,30 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { type Native, native, type Program } from '../os/native.js';
-import { readWiped, readWipedFrom } from './wiped_pipe.js';
+import { readWiped, type Take, wipedPipe, type WipedPipe } from './wiped_pipe.js';
 
 /** What Node takes to start a program with two pipes, and two to spare. */
 const DESCRIPTORS_TO_START = 8;
 
-/** How often an end is looked for that no signal has told of. */
-const LOOK_MS = 200;
+/** How often a program that runs is looked at: for an end that no signal has told of, and for a first output. */
+const LOOK_MS = 20;
+
+/** How often it is looked for before it is listened to. Most programs have ended by then. */
+const LOOKS = 5;
 
 /** A program that runs, in a process group of its own. */
 export interface Child {
   /** Of the process and of its group. */
   readonly pid: number;
-  /** stdout and stderr, which are read. */
-  readonly outputs: readonly [Socket, Socket];
   /** The exit status once it has ended and is reaped; null when a signal has ended it. */
   readonly exit: Promise<number | null>;
+  /** stdout and stderr. When the program has ended what it has printed has been taken. */
+  readonly outputs: readonly [Output, Output];
 }
 
-export type Takes = (piece: Buffer) => void;
+export type Output = Pick<WipedPipe, 'ended' | 'close'>;
 
 /**
  * Starts a program. `missing` is no such file; `cannot_start` not executable, no process or descriptor to be had, ….
@@ -31,8 +33,8 @@ export type Takes = (piece: Buffer) => void;
  */
 export async function startChild(
   program: Program,
-  stdout: Takes,
-  stderr: Takes,
+  stdout: Take,
+  stderr: Take,
   kernel: Native | null = native,
 ): Promise<Child | 'missing' | 'cannot_start'> {
   const { file, args, env } = program;
@@ -44,14 +46,24 @@ export async function startChild(
 
 // --- by posix_spawn
 
-const running = new Map<number, (status: number | null) => void>();
+interface Running {
+  readonly pipes: readonly WipedPipe[];
+  readonly tell: (status: number | null) => void;
+  looks: number;
+}
+
+const running = new Map<number, Running>();
 let looking: NodeJS.Timeout | undefined;
 
 function reap(kernel: Native): void {
-  for (const [pid, tell] of running) {
+  for (const [pid, { pipes, tell }] of running) {
     const status = kernel.reap(pid);
     if (status === undefined) continue;
     running.delete(pid);
+    for (const pipe of pipes) {
+      pipe.drain();
+      pipe.listen(); // somebody else may still hold it open
+    }
     tell(status);
   }
   if (running.size > 0) return;
@@ -59,13 +71,22 @@ function reap(kernel: Native): void {
   looking = undefined;
 }
 
+function look(kernel: Native): void {
+  reap(kernel);
+  for (const program of running.values()) {
+    if (program.looks > LOOKS) continue;
+    program.looks += 1;
+    for (const pipe of program.pipes) if (pipe.drain() || program.looks > LOOKS) pipe.listen();
+  }
+}
+
 let listens = false;
 
 function startDirectly(
   kernel: Native,
   program: Program,
-  stdout: Takes,
-  stderr: Takes,
+  stdout: Take,
+  stderr: Take,
 ): Child | 'missing' | 'cannot_start' {
   const [out, err] = [kernel.pipe(), kernel.pipe()];
   if (out === undefined || err === undefined) {
@@ -81,9 +102,10 @@ function startDirectly(
     return started === 'ENOENT' ? 'missing' : 'cannot_start';
   }
   // Also keeps the process alive meanwhile.
-  looking ??= setInterval(() => reap(kernel), LOOK_MS);
-  const exit = new Promise<number | null>((resolve) => running.set(started, resolve));
-  return { pid: started, outputs: [readWipedFrom(out.reading, stdout), readWipedFrom(err.reading, stderr)], exit };
+  looking ??= setInterval(() => look(kernel), LOOK_MS);
+  const outputs = [wipedPipe(out.reading, stdout), wipedPipe(err.reading, stderr)] as const;
+  const exit = new Promise<number | null>((tell) => running.set(started, { pipes: outputs, tell, looks: 0 }));
+  return { pid: started, exit, outputs };
 }
 
 function closeAll(...descriptors: readonly number[]): void {
@@ -92,11 +114,7 @@ function closeAll(...descriptors: readonly number[]): void {
 
 // --- by Node
 
-async function startByNode(
-  program: Program,
-  stdout: Takes,
-  stderr: Takes,
-): Promise<Child | 'missing' | 'cannot_start'> {
+async function startByNode(program: Program, stdout: Take, stderr: Take): Promise<Child | 'missing' | 'cannot_start'> {
   if (!areFree(DESCRIPTORS_TO_START)) return 'cannot_start';
   const { file, args, env, stdin } = program;
   let child: ChildProcessByStdio<null, Readable, Readable>;

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
 import type { Program } from '../os/native.js';
@@ -52,11 +51,10 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
   );
   if (typeof child === 'string') return { end: child };
   const { pid, outputs } = child;
-  let killed = false;
+  let isGone: boolean | undefined;
   // Once only: when the leader has been reaped and the group is gone, its id may become another group's.
   const kill = (): void => {
-    if (!killed) signalGroup(pid, 'SIGKILL');
-    killed = true;
+    isGone ??= !signalGroup(pid, 'SIGKILL');
   };
   let exitCode = null as number | null;
   await new Promise<void>((resolve) => {
@@ -73,20 +71,20 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
       exitCode = status;
       kill();
     });
-    void Promise.all([exit, ...outputs.map(closed)]).then(() => {
+    void Promise.all([exit, ...outputs.map(({ ended }) => ended)]).then(() => {
       signal.removeEventListener('abort', abort);
       resolve();
     });
   });
   kill();
   // A process that left the group may still hold the pipes: it is not waited for.
-  for (const output of outputs) output.destroy();
+  for (const output of outputs) output.close();
   if (stopped !== undefined) {
     // What nobody wants is not kept until the last process is gone.
     stdout.wipe();
     stderr.wipe();
   }
-  await untilGone(pid);
+  if (isGone !== true) await untilGone(pid);
   if (stopped !== undefined) return { end: stopped };
 
   if (exitCode === 0) {
@@ -97,10 +95,6 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
   if (exitCode !== null) return { end: 'failed', exitCode, stderr: stderr.bytes() };
   stderr.wipe();
   return { end: 'killed_by_signal' };
-}
-
-function closed(socket: Socket): Promise<void> {
-  return new Promise((resolve) => socket.once('close', resolve));
 }
 
 /** Waits until the kernel knows a killed process group no more. */

@@ -16,7 +16,7 @@ export interface Program {
 export interface Native {
   /** Whether the next three are there: an old libc lacks a part of them. */
   readonly startsPrograms: boolean;
-  /** A pipe that no program inherits. */
+  /** A pipe that no program inherits. Reading from it does not block. */
   pipe(): { readonly reading: number; readonly writing: number } | undefined;
   /**
    * Starts a program in `/` and in a session of its own, with no signal blocked or ignored: its process id, or the code
@@ -61,9 +61,11 @@ const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const SHUT_RD = 0;
 const F_SETFD = 2;
+const F_SETFL = 4;
 const FD_CLOEXEC = 1;
 const RLIMIT_CORE = 4;
 const PR_SET_DUMPABLE = 4;
+const O_NONBLOCK = 0o4000;
 const MADV_DONTNEED = 4;
 const O_CLOEXEC = 0o2000000;
 const WNOHANG = 1;
@@ -205,6 +207,7 @@ interface ProgramCalls {
 function wrapPrograms(declare: Declare): ProgramCalls | undefined {
   try {
     const pipe2 = declare('pipe2', 'int', 'void *', 'int');
+    const fcntl = declare('fcntl', 'int', 'int', 'int', 'int');
     const waitpid = declare('waitpid', 'int', 'int', 'void *', 'int');
     const initActions = declare('posix_spawn_file_actions_init', 'int', 'void *');
     const destroyActions = declare('posix_spawn_file_actions_destroy', 'int', 'void *');
@@ -226,9 +229,10 @@ function wrapPrograms(declare: Declare): ProgramCalls | undefined {
     return {
       pipe() {
         const ends = Buffer.alloc(8);
-        return pipe2(ends, O_CLOEXEC) === 0
-          ? { reading: ends.readInt32LE(0), writing: ends.readInt32LE(4) }
-          : undefined;
+        if (pipe2(ends, O_CLOEXEC) !== 0) return undefined;
+        const [reading, writing] = [ends.readInt32LE(0), ends.readInt32LE(4)];
+        fcntl(reading, F_SETFL, O_NONBLOCK);
+        return { reading, writing };
       },
       start({ file, args, env, stdin }, stdout, stderr) {
         const actions = Buffer.alloc(SPAWN_BYTES);

@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import fs, { fstatSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import t from 'tap';
@@ -28,7 +27,7 @@ async function run(how: Native | null, file: string, ...args: string[]): Promise
   const texts = { 1: '', 2: '' };
   const child = await start(how, file, args, (text, from) => void (texts[from] += text));
   if (typeof child === 'string') return child;
-  const [status] = await Promise.all([child.exit, ...child.outputs.map((output) => once(output, 'close'))]);
+  const [status] = await Promise.all([child.exit, ...child.outputs.map(({ ended }) => ended)]);
   return { status, stdout: texts[1], stderr: texts[2] };
 }
 
