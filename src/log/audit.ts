@@ -1,8 +1,6 @@
 import type { ErrorCode } from '../domain/errors.js';
 import type { Peer } from '../os/peer.js';
 
-const text = (value: unknown): string => JSON.stringify(value);
-
 /** One for each request to `/secrets/:name`, and for each credential that a service manager asks for. Holds no value and no place of one. */
 export interface AuditRecord {
   readonly request_id: string;
@@ -29,27 +27,67 @@ export interface Audit {
   record(record: AuditRecord): Promise<boolean>;
 }
 
+/** What is said of one secret again and again, and the fields that it is made of. */
+interface Said {
+  readonly record: AuditRecord;
+  readonly text: string;
+}
+
+/** Secrets about which it is kept. Beyond it, as when somebody tries names, all is begun anew. */
+const MAX_KEPT = 1_000;
+
 /**
  * Audit records are written whatever the level of the log, as lines like those of pino, which takes four times as long to
  * make one: the daemon would spend a tenth of a request on it.
  */
 export function createAudit(append: (line: string) => Promise<boolean>): Audit {
+  const kept = new Map<string, Said>();
   let now = NaN;
-  let time = '';
+  let begin = '';
+
+  function beginning(): string {
+    if (now === Date.now()) return begin;
+    now = Date.now();
+    begin = `{"level":"info","time":"${new Date(now).toISOString()}","event":"secret_access","request_id":`;
+    return begin;
+  }
+
+  function middle(record: AuditRecord): string {
+    const said = kept.get(record.secret);
+    if (said !== undefined && saysTheSame(said.record, record)) return said.text;
+    const { secret, principal, role, decision, outcome, store, backend, policy } = record;
+    const json = JSON.stringify({ secret, principal, role, decision, outcome, store, backend, policy });
+    const text = `,${json.slice(1, -1)},"peer":`;
+    if (kept.size >= MAX_KEPT) kept.clear();
+    kept.set(secret, { record, text });
+    return text;
+  }
+
   return {
     record(record) {
-      if (now !== Date.now()) {
-        now = Date.now();
-        time = new Date(now).toISOString();
-      }
-      const { request_id, secret, principal, role, decision, outcome, store, backend, policy, peer, via, duration_ms } =
-        record;
-      const head = `{"level":"info","time":"${time}","event":"secret_access","request_id":${text(request_id)}`;
-      const asked = `"secret":${text(secret)},"principal":${text(principal)},"role":${text(role)}`;
-      const reached = `"decision":${text(decision)},"outcome":${text(outcome)}`;
-      const places = `"store":${text(store)},"backend":${text(backend)},"policy":${text(policy)}`;
-      const way = via === undefined ? '' : `"via":${text(via)},`;
-      return append(`${head},${asked},${reached},${places},"peer":${text(peer)},${way}"duration_ms":${duration_ms}}\n`);
+      const { request_id, peer, via, duration_ms } = record;
+      const way = via === undefined ? '' : `"via":${JSON.stringify(via)},`;
+      const head = `${beginning()}${JSON.stringify(request_id)}${middle(record)}${peerText(peer)}`;
+      return append(`${head},${way}"duration_ms":${duration_ms}}\n`);
     },
   };
+}
+
+function saysTheSame(one: AuditRecord, other: AuditRecord): boolean {
+  return (
+    one.principal === other.principal &&
+    one.role === other.role &&
+    one.decision === other.decision &&
+    one.outcome === other.outcome &&
+    one.store === other.store &&
+    one.backend === other.backend &&
+    one.policy === other.policy
+  );
+}
+
+function peerText(peer: AuditRecord['peer']): string {
+  if (peer === null) return 'null';
+  const { pid, uid, gid, unit } = peer;
+  const end = unit === undefined ? '' : `,"unit":${JSON.stringify(unit)}`;
+  return `{"pid":${pid},"uid":${uid},"gid":${gid}${end}}`;
 }
