@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 export interface IdlenessParts {
   /** Milliseconds; undefined where there is no limit. */
   readonly limitMs: () => number | undefined;

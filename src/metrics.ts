@@ -1,5 +1,6 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import { ERROR_CODES, type ErrorCode } from './domain/errors.js';
+import { DurationHistogram } from './duration_histogram.js';
 import type { Gate } from './gate.js';
 import type { AuditRecord } from './log/audit.js';
 
@@ -66,13 +67,13 @@ export function createMetrics({ gate, config }: MetricsParts): Metrics {
       for (const [decision, count] of decisions) this.inc({ decision }, count);
     },
   });
-  const backendDuration = new Histogram({
-    name: 'mxm_secretsd_backend_duration_seconds',
-    help: 'Duration of backend calls',
-    labelNames: ['store', 'backend'] as const,
-    buckets: BACKEND_BUCKETS,
-    registers,
-  });
+  const backendDuration = new DurationHistogram(
+    'mxm_secretsd_backend_duration_seconds',
+    'Duration of backend calls',
+    ['store', 'backend'],
+    BACKEND_BUCKETS,
+  );
+  registry.registerMetric(backendDuration as unknown as Metric);
   new Gauge({
     name: 'mxm_secretsd_backend_in_flight',
     help: 'Backend calls that run',
@@ -118,7 +119,7 @@ export function createMetrics({ gate, config }: MetricsParts): Metrics {
       if (decision !== null) addOne(decisions, decision);
     },
     observeBackend(store, backend, seconds) {
-      backendDuration.observe({ store, backend }, seconds);
+      backendDuration.observe(store, backend, seconds);
     },
     text: () => registry.metrics(),
     contentType: registry.contentType,

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Backend, BackendAnswer, ProbeAnswer } from './backends/backend.js';
 import { failure } from './backends/backend.js';
 import type { BackendErrorCode, Reason } from './domain/errors.js';

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Backend, BackendAnswer, BackendRequest } from './backends/backend.js';
 import { failure, wipe } from './backends/backend.js';
 import { createEnding, type Ending, type EndSignal } from './ending.js';

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import type { SecretsApi } from './api.js';
 import { principalOf, type RuntimeIdentity } from './domain/identity.js';

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
 import type { Program } from '../os/native.js';

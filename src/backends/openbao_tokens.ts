@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import * as Type from '@sinclair/typebox';
 import { Check } from '@sinclair/typebox/value';
 import { type BackendFailure, failure } from './backend.js';

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { performance } from 'node:perf_hooks';
 import { isIdentifier } from '../domain/identifier.js';
 import { watchFolder } from '../os/cleanup_watcher.js';
 import { makeMemoryFolder, memoryPlaces } from '../os/memory_folder.js';

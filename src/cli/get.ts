@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { isIdentifier } from '../domain/identifier.js';
 import type { OptionValues } from './arguments.js';
 import { describeCode, socketPath } from './ask.js';

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { METHODS, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify, type FastifyContextConfig, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';

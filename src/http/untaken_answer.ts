@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import type { EndSignal } from '../ending.js';
 
 /** Of a connection, the end of the answer whose turn was last, and when that turn began. */

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, statfsSync, write, writeSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LOCAL_FILE_SYSTEMS } from '../os/file_system.js';
 import { type Native, native } from '../os/native.js';
