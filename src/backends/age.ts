@@ -1,11 +1,10 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open as openFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type * as Package from 'age-encryption';
 import type { Identity } from 'age-encryption';
 import { cleanText } from '../config/schema.js';
 import type { SecretStore } from '../domain/secrets.js';
-import { onDisk } from '../os/disk.js';
+import { closeFile, openFile, statFile } from '../os/disk.js';
 import { readIdentityFile } from './age_identity.js';
 import { decryptPayload, payloadBytes } from './age_payload.js';
 import {
@@ -60,14 +59,13 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
   }
 
   async function fetch({ location, field, maxBytes, signal }: BackendRequest): Promise<BackendAnswer> {
-    const ciphertext = await withContainedFile(
-      root as string,
-      `${pathBelowRoot(location, store)}.age`,
-      signal,
-      (file) => readBounded(file, largestFile(maxBytes + TRAILING_LINE_ENDINGS), signal),
-    );
+    const [ciphertext, identities] = await Promise.all([
+      withContainedFile(root as string, `${pathBelowRoot(location, store)}.age`, signal, (file) =>
+        readBounded(file, largestFile(maxBytes + TRAILING_LINE_ENDINGS), signal),
+      ),
+      readIdentities(identityFile as string, signal),
+    ]);
     if (!Buffer.isBuffer(ciphertext)) return ciphertext;
-    const identities = await readIdentities(identityFile as string, signal);
     if (!Array.isArray(identities)) return identities;
     const entry = await decrypt(ciphertext, identities, signal);
     if (!Buffer.isBuffer(entry)) return entry;
@@ -94,19 +92,20 @@ function largestFile(plaintextBytes: number): number {
 }
 
 async function readIdentities(file: string, signal: AbortSignal): Promise<Identity[] | BackendFailure> {
-  let handle: FileHandle;
+  let fd: number;
   try {
     // Without O_NONBLOCK a FIFO would wait for a writer.
-    handle = await onDisk(() => openFile(file, constants.O_RDONLY | constants.O_NONBLOCK));
+    fd = await openFile(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch {
     return failure('backend_unavailable', 'identity_missing');
   }
   let bytes: Buffer | BackendFailure;
   try {
-    if (!(await onDisk(() => handle.stat())).isFile()) return failure('backend_unavailable', 'identity_unusable');
-    bytes = await readBounded(handle, MAX_IDENTITY_FILE_BYTES, signal);
+    const stat = await statFile(fd);
+    if (!stat.isFile()) return failure('backend_unavailable', 'identity_unusable');
+    bytes = await readBounded({ fd, size: stat.size }, MAX_IDENTITY_FILE_BYTES, signal);
   } finally {
-    await onDisk(() => handle.close());
+    await closeFile(fd);
   }
   if (!Buffer.isBuffer(bytes)) {
     return bytes.reason === 'value_too_large' ? failure('backend_unavailable', 'identity_unusable') : bytes;

@@ -15,12 +15,12 @@ export function payloadBytes(plaintextBytes: number): number {
 /**
  * Decrypts what follows the header of an age file, chunk by chunk into one Buffer that is the receiver's: the STREAM
  * construction of age's specification on Node's own crypto, which works on Buffers that can be filled with zeros.
- * `beforeChunk` is awaited before each one and may throw. Undefined where the payload is not whole and unchanged.
+ * `betweenChunks` is awaited between two of them and may throw. Undefined where the payload is not whole and unchanged.
  */
 export async function decryptPayload(
   fileKey: Uint8Array,
   payload: Buffer,
-  beforeChunk: () => Promise<void>,
+  betweenChunks: () => Promise<void>,
 ): Promise<Buffer | undefined> {
   const sealed = payload.subarray(NONCE_BYTES);
   const chunks = Math.ceil(sealed.length / (CHUNK_BYTES + TAG_BYTES));
@@ -34,7 +34,7 @@ export async function decryptPayload(
   let isWhole = false;
   try {
     for (let index = 0; index < chunks; index += 1) {
-      await beforeChunk();
+      if (index > 0) await betweenChunks();
       const at = index * (CHUNK_BYTES + TAG_BYTES);
       const chunk = open(key, index, index === chunks - 1, sealed.subarray(at, at + CHUNK_BYTES + TAG_BYTES));
       if (chunk === undefined) return undefined;

@@ -1,7 +1,6 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open, readlink } from 'node:fs/promises';
+import { closeSync, constants, readlinkSync } from 'node:fs';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
-import { onDisk } from '../os/disk.js';
+import { closeFile, openFile, readFile, statFile } from '../os/disk.js';
 import { type BackendFailure, failure, type ProbeAnswer } from './backend.js';
 
 /**
@@ -17,6 +16,13 @@ const SLASH = Buffer.from('/');
 const TIMED_OUT = failure('backend_timeout', 'timeout');
 const NO_ENTRY = failure('secret_not_found', 'entry_missing');
 
+/** An open regular file. */
+export interface OpenFile {
+  readonly fd: number;
+  /** What it had when it was looked at. */
+  readonly size: number;
+}
+
 /**
  * Opens the regular file at `path` below the directory `root`, and gives it to `use` while it is open.
  *
@@ -28,29 +34,35 @@ export async function withContainedFile<T>(
   root: string,
   path: string,
   signal: AbortSignal,
-  use: (file: FileHandle) => Promise<T>,
+  use: (file: OpenFile) => Promise<T>,
 ): Promise<T | BackendFailure> {
-  return withRoot(root, async (directory, standsAt) => {
+  return withRoot(root, (directory, standsAt) => {
     if (signal.aborted) return TIMED_OUT;
-    return attempt(
-      () => open(`${descriptorPath(directory)}/${path}`, O_PATH),
-      failureOfEntry,
-      async (held) => {
-        const refusal = await refusalOf(held, standsAt);
-        if (refusal !== null) return refusal;
-        if (signal.aborted) return TIMED_OUT;
-        return attempt(() => open(descriptorPath(held), constants.O_RDONLY), failureOfEntry, use);
-      },
-    );
+    return holding(`${descriptorPath(directory)}/${path}`, O_PATH, failureOfEntry, async (held) => {
+      const size = await sizeOfEntry(held, standsAt);
+      if (typeof size !== 'number') return size;
+      if (signal.aborted) return TIMED_OUT;
+      let fd: number;
+      try {
+        fd = await openFile(descriptorPath(held), constants.O_RDONLY);
+      } catch (error) {
+        return failureOfEntry(error);
+      }
+      try {
+        return await use({ fd, size });
+      } finally {
+        await closeFile(fd);
+      }
+    });
   });
 }
 
-/** Null when what is held is a regular file below the directory. */
-async function refusalOf(held: FileHandle, directory: Buffer): Promise<BackendFailure | null> {
+/** Of what is held, when it is a regular file below the directory. */
+async function sizeOfEntry(held: number, directory: Buffer): Promise<number | BackendFailure> {
   try {
-    const stat = await onDisk(() => held.stat());
-    if (!isBelow(await placeOf(held), directory) || stat.isDirectory()) return NO_ENTRY;
-    return stat.isFile() ? null : failure('backend_failed', 'no_regular_file');
+    const stat = await statFile(held);
+    if (!isBelow(placeOf(held), directory) || stat.isDirectory()) return NO_ENTRY;
+    return stat.isFile() ? stat.size : failure('backend_failed', 'no_regular_file');
   } catch (error) {
     return failureOfEntry(error);
   }
@@ -58,12 +70,12 @@ async function refusalOf(held: FileHandle, directory: Buffer): Promise<BackendFa
 
 /** Whether the directory is there. */
 export function probeDirectory(root: string): Promise<ProbeAnswer> {
-  return withRoot(root, () => Promise.resolve({ ok: true }));
+  return withRoot(root, () => ({ ok: true }));
 }
 
 /** The bytes of a file in a Buffer of the receiver's own; `too_large` above `maxBytes`. */
 export async function readBounded(
-  file: FileHandle,
+  { fd, size }: OpenFile,
   maxBytes: number,
   signal: AbortSignal,
 ): Promise<Buffer | BackendFailure> {
@@ -73,15 +85,14 @@ export async function readBounded(
     buffer.fill(0);
     return refusal;
   };
+  if (size > maxBytes) return failure('backend_failed', 'value_too_large');
   try {
-    const { size } = await onDisk(() => file.stat());
-    if (size > maxBytes) return failure('backend_failed', 'value_too_large');
-    // One more than the file has, to see its end; it may grow until then.
+    // One more than the file had, to see its end; it may grow until then.
     buffer = allocateSecretBytes(size + 1);
     for (;;) {
       if (signal.aborted) return refuse(TIMED_OUT);
       const room = Math.min(buffer.length - length, READ_AT_ONCE);
-      const { bytesRead } = await onDisk(() => file.read(buffer, length, room, null));
+      const bytesRead = await readFile(fd, buffer, length, room);
       if (bytesRead === 0) return buffer.subarray(0, length);
       length += bytesRead;
       if (length > maxBytes) return refuse(failure('backend_failed', 'value_too_large'));
@@ -98,50 +109,50 @@ export async function readBounded(
 
 function withRoot<T>(
   root: string,
-  use: (directory: FileHandle, standsAt: Buffer) => Promise<T>,
+  use: (directory: number, standsAt: Buffer) => T | BackendFailure | Promise<T | BackendFailure>,
 ): Promise<T | BackendFailure> {
-  return attempt(
-    () => open(root, O_PATH | constants.O_DIRECTORY),
-    failureOfRoot,
-    async (directory) => {
-      let standsAt: Buffer;
-      try {
-        standsAt = await placeOf(directory);
-      } catch {
-        return failure('backend_unavailable', 'proc_missing');
-      }
-      return use(directory, standsAt);
-    },
-  );
+  return holding(root, O_PATH | constants.O_DIRECTORY, failureOfRoot, (directory) => {
+    let standsAt: Buffer;
+    try {
+      standsAt = placeOf(directory);
+    } catch {
+      return failure('backend_unavailable', 'proc_missing');
+    }
+    return use(directory, standsAt);
+  });
 }
 
-/** Opens, uses and closes, and turns what the system refuses into an answer. */
-async function attempt<T>(
-  opening: () => Promise<FileHandle>,
+/** Holds, uses and lets go, and turns what the system refuses into an answer. To let go of what is not open waits for nobody. */
+async function holding<T>(
+  path: string,
+  flags: number,
   failureOf: (error: unknown) => BackendFailure,
-  use: (file: FileHandle) => Promise<T>,
+  use: (fd: number) => T | Promise<T>,
 ): Promise<T | BackendFailure> {
-  let file: FileHandle;
+  let fd: number;
   try {
-    file = await onDisk(opening);
+    fd = await openFile(path, flags);
   } catch (error) {
     return failureOf(error);
   }
   try {
-    return await use(file);
+    return await use(fd);
   } finally {
-    await onDisk(() => file.close());
+    closeSync(fd);
   }
 }
 
 /** Leads the kernel to the very file that is held, wherever it stands by now. */
-function descriptorPath({ fd }: FileHandle): string {
+function descriptorPath(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
 
-/** Where what is held stands, without any symlink. In bytes: two names that are not UTF-8 may look the same as text. */
-function placeOf(held: FileHandle): Promise<Buffer> {
-  return onDisk(() => readlink(descriptorPath(held), { encoding: 'buffer' }));
+/**
+ * Where what is held stands, without any symlink, which the kernel knows without a look at a disk. In bytes: two names
+ * that are not UTF-8 may look the same as text.
+ */
+function placeOf(fd: number): Buffer {
+  return readlinkSync(descriptorPath(fd), { encoding: 'buffer' });
 }
 
 function isBelow(place: Buffer, directory: Buffer): boolean {

@@ -1,12 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process';
+import * as fs from 'node:fs';
 import { appendFileSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import * as fsPromises from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { BackendFailure } from '../../src/backends/backend.js';
 import * as contained from '../../src/backends/contained_file.js';
+import * as disk from '../../src/os/disk.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 
 type Contained = typeof contained;
@@ -158,18 +158,23 @@ t.test('a file that is renamed or removed once it is held is read all the same',
   }
 });
 
+/** The module on a disk that does some things otherwise. */
+function withDisk(t: Test, changes: Partial<typeof disk>): Promise<Contained> {
+  return t.mockImport<Contained>('../../src/backends/contained_file.js', {
+    '../../src/os/disk.ts': { ...disk, ...changes },
+  });
+}
+
 /** The module where something happens once a file is held and before it is looked at. */
 async function withMeanwhile(t: Test, meanwhile: () => void): Promise<Contained> {
   let opened = 0;
-  const open = async (path: string, flags: number): Promise<FileHandle> => {
-    const file = await fsPromises.open(path, flags);
+  const openFile = async (path: string, flags: number): Promise<number> => {
+    const fd = await disk.openFile(path, flags);
     opened += 1;
     if (opened === 2) meanwhile(); // the first one is the root, the third is what will be read
-    return file;
+    return fd;
   };
-  return t.mockImport<Contained>('../../src/backends/contained_file.js', {
-    'node:fs/promises': { ...fsPromises, open },
-  });
+  return withDisk(t, { openFile });
 }
 
 t.test('what is put into the place of a file once it is held is not opened', async (t) => {
@@ -186,18 +191,15 @@ t.test('what is put into the place of a file once it is held is not opened', asy
 t.test('a symlink that is put into the place of the root once it is held changes nothing', async (t) => {
   const { folder, root } = roots(t);
   let opened = 0;
-  const module = await t.mockImport<Contained>('../../src/backends/contained_file.js', {
-    'node:fs/promises': {
-      ...fsPromises,
-      open: async (path: string, flags: number) => {
-        const file = await fsPromises.open(path, flags);
-        opened += 1;
-        if (opened === 1) {
-          renameSync(root, join(folder, 'moved'));
-          symlinkSync('root-beside', root);
-        }
-        return file;
-      },
+  const module = await withDisk(t, {
+    openFile: async (path, flags) => {
+      const fd = await disk.openFile(path, flags);
+      opened += 1;
+      if (opened === 1) {
+        renameSync(root, join(folder, 'moved'));
+        symlinkSync('root-beside', root);
+      }
+      return fd;
     },
   });
   t.equal(await read(root, 'a/entry', module), 'value');
@@ -248,14 +250,9 @@ t.test('a file has at most the bytes that were allowed, also where it grows whil
   const growing = (by: number): Promise<string> => {
     writeFileSync(file, 'x'.repeat(500));
     return contained
-      .withContainedFile(folder, 'entry', never(), async (handle) => {
-        const stat = handle.stat.bind(handle);
-        handle.stat = (async () => {
-          const seen = await stat();
-          appendFileSync(file, 'y'.repeat(by));
-          return seen;
-        }) as typeof handle.stat;
-        return contained.readBounded(handle, 1_000, never());
+      .withContainedFile(folder, 'entry', never(), (opened) => {
+        appendFileSync(file, 'y'.repeat(by));
+        return contained.readBounded(opened, 1_000, never());
       })
       .then(shown);
   };
@@ -272,25 +269,22 @@ t.test('the value is in a Buffer that nothing else refers to', async (t) => {
   t.ok(Buffer.isBuffer(first) && first.buffer.byteLength <= 'value'.length + 1);
 });
 
-/** Reads with a file whose reads are made to fail, and gives the Buffers that it got. */
-async function readFailing(root: string, fail: (buffer: Buffer) => Promise<never>): Promise<[string, Buffer[]]> {
+/** Reads a byte, and then no more; gives the Buffers that were to be filled, too. */
+async function readFailing(t: Test, root: string, fail: () => Promise<never>): Promise<[string, Buffer[]]> {
   const buffers: Buffer[] = [];
-  const answer = await contained.withContainedFile(root, 'a/entry', never(), async (file) => {
-    const readAll = file.read.bind(file);
-    file.read = (async (buffer: Buffer, ...rest: [number, number, number | null]) => {
+  const module = await withDisk(t, {
+    readFile(fd, buffer, at) {
       buffers.push(buffer);
-      if (buffers.length === 1) return readAll(buffer, rest[0], 1, rest[2]);
-      return fail(buffer);
-    }) as typeof file.read;
-    return contained.readBounded(file, 1_000, never());
+      return buffers.length === 1 ? disk.readFile(fd, buffer, at, 1) : fail();
+    },
   });
-  return [shown(answer), buffers];
+  return [await read(root, 'a/entry', module), buffers];
 }
 
 t.test('what was read before a failure is filled with zeros', async (t) => {
   const { root } = roots(t);
   const before = openDescriptors();
-  const [answer, buffers] = await readFailing(root, () =>
+  const [answer, buffers] = await readFailing(t, root, () =>
     Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })),
   );
   t.equal(answer, 'backend_unavailable/cannot_read');
@@ -318,9 +312,18 @@ t.test('an aborted call opens and reads no further', async (t) => {
 
 // --- what a real system does not show on demand
 
-async function withFault(t: Test, fault: object): Promise<Contained> {
+/** The module where the kernel tells so many places, and no more. */
+function withoutPlaces(t: Test, told: number): Promise<Contained> {
+  let calls = 0;
   return t.mockImport<Contained>('../../src/backends/contained_file.js', {
-    'node:fs/promises': { ...fsPromises, ...fault },
+    'node:fs': {
+      ...fs,
+      readlinkSync(path: string, options: { encoding: 'buffer' }) {
+        calls += 1;
+        if (calls > told) throw Object.assign(new Error('ENAMETOOLONG'), { code: 'ENAMETOOLONG' });
+        return fs.readlinkSync(path, options);
+      },
+    },
   });
 }
 
@@ -330,21 +333,15 @@ function systemError(code: string): () => Promise<never> {
 
 t.test('without /proc nothing is opened, as nothing could be checked', async (t) => {
   const { root } = roots(t);
-  const module = await withFault(t, { readlink: systemError('ENOENT') });
+  const module = await withoutPlaces(t, 0);
   t.equal(await read(root, 'a/entry', module), 'backend_unavailable/proc_missing');
   t.match(await module.probeDirectory(root), { ok: false, reason: 'proc_missing' });
 });
 
 t.test('a system that fails otherwise makes the store unavailable', async (t) => {
   const { root } = roots(t);
-  const module = await withFault(t, { open: systemError('EMFILE') });
+  const module = await withDisk(t, { openFile: systemError('EMFILE') });
   t.equal(await read(root, 'a/entry', module), 'backend_unavailable/cannot_read');
-  let calls = 0;
-  const unreadable = await withFault(t, {
-    readlink: (path: string, options: { encoding: 'buffer' }) => {
-      calls += 1;
-      return calls === 1 ? fsPromises.readlink(path, options) : systemError('ENAMETOOLONG')();
-    },
-  });
+  const unreadable = await withoutPlaces(t, 1);
   t.equal(await read(root, 'a/entry', unreadable), NO_ENTRY);
 });
