@@ -105,7 +105,7 @@ async function readIdentities(file: string, signal: AbortSignal): Promise<Identi
     if (!stat.isFile()) return failure('backend_unavailable', 'identity_unusable');
     bytes = await readBounded({ fd, size: stat.size }, MAX_IDENTITY_FILE_BYTES, signal);
   } finally {
-    await closeFile(fd);
+    closeFile(fd);
   }
   if (!Buffer.isBuffer(bytes)) {
     return bytes.reason === 'value_too_large' ? failure('backend_unavailable', 'identity_unusable') : bytes;

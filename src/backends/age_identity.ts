@@ -1,13 +1,17 @@
-import {
-  createDecipheriv,
-  createPrivateKey,
-  createPublicKey,
-  diffieHellman,
-  hkdfSync,
-  type KeyObject,
-} from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { Identity, Stanza } from 'age-encryption';
 import { allocateSecretBytes } from '../domain/secret_bytes.js';
+import {
+  BASE_POINT,
+  deriveKey,
+  KEY_BYTES,
+  multiply,
+  NO_NONCE,
+  pointOf,
+  secretKeyOf,
+  TAG_BYTES,
+  unseal,
+} from './age_crypto.js';
 
 const HRP = Buffer.from('AGE-SECRET-KEY-');
 const SEPARATOR = Buffer.from('1');
@@ -15,14 +19,8 @@ const CHARSET = Buffer.from('QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L');
 const GENERATOR = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3] as const;
 const CHECKSUM_LENGTH = 6;
 
-const KEY_BYTES = 32;
 const FILE_KEY_BYTES = 16;
-const TAG_BYTES = 16;
 const INFO = 'age-encryption.org/v1/X25519';
-
-/** What stands before the 32 bytes of an X25519 key in DER: PKCS #8 of the secret one, SPKI of the public one. */
-const PKCS8_HEAD = Buffer.from('302e020100300506032b656e04220420', 'hex');
-const SPKI_HEAD = Buffer.from('302a300506032b656e032100', 'hex');
 
 const LINE_ENDING = 0x0a;
 const BLANKS = new Set([0x20, 0x09, 0x0d]);
@@ -108,10 +106,8 @@ export function decodeIdentity(text: Buffer): Buffer | undefined {
 
 /** A native identity on the curve of Node's own crypto; the package's takes it as a string, and is slower. */
 function x25519Identity(secret: Buffer): Identity {
-  const der = Buffer.concat([PKCS8_HEAD, secret]);
-  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  der.fill(0);
-  const recipient = createPublicKey(privateKey).export({ format: 'der', type: 'spki' }).subarray(-KEY_BYTES);
+  const privateKey = secretKeyOf(secret);
+  const recipient = multiply(privateKey, BASE_POINT);
   return {
     unwrapFileKey(stanzas) {
       for (const stanza of stanzas) {
@@ -132,19 +128,10 @@ function unwrap({ args, body }: Stanza, privateKey: KeyObject, recipient: Buffer
   if (others.length > 0 || !isCanonical || share.length !== KEY_BYTES || body.length !== FILE_KEY_BYTES + TAG_BYTES) {
     throw new RangeError('malformed stanza');
   }
-  const publicKey = createPublicKey({ key: Buffer.concat([SPKI_HEAD, share]), format: 'der', type: 'spki' });
-  // OpenSSL refuses the points whose product would be zero, as the format demands.
-  const shared = diffieHellman({ privateKey, publicKey });
-  const key = Buffer.from(hkdfSync('sha256', shared, Buffer.concat([share, recipient]), INFO, KEY_BYTES));
-  const decipher = createDecipheriv('chacha20-poly1305', key, Buffer.alloc(12), { authTagLength: TAG_BYTES });
-  const fileKey = decipher.update(body.subarray(0, FILE_KEY_BYTES));
+  const shared = multiply(privateKey, pointOf(share));
+  const key = deriveKey(shared, Buffer.concat([share, recipient]), INFO);
   try {
-    decipher.setAuthTag(body.subarray(FILE_KEY_BYTES));
-    decipher.final();
-    return fileKey;
-  } catch {
-    fileKey.fill(0);
-    return null;
+    return unseal(key, NO_NONCE, body) ?? null;
   } finally {
     shared.fill(0);
     key.fill(0);

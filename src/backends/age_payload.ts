@@ -1,10 +1,8 @@
-import { createDecipheriv, hkdfSync } from 'node:crypto';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
+import { deriveKey, TAG_BYTES, unseal } from './age_crypto.js';
 
 const CHUNK_BYTES = 65_536;
-const TAG_BYTES = 16;
 const NONCE_BYTES = 16;
-const KEY_BYTES = 32;
 const LAST = 1;
 
 /** How large a payload of so many bytes is. */
@@ -29,14 +27,18 @@ export async function decryptPayload(
   if (chunks === 0 || length < (chunks - 1) * CHUNK_BYTES + (chunks === 1 ? 0 : 1)) return undefined;
 
   const nonce = payload.subarray(0, NONCE_BYTES);
-  const key = Buffer.from(hkdfSync('sha256', fileKey, nonce, 'payload', KEY_BYTES));
+  const key = deriveKey(fileKey, nonce, 'payload');
   const plaintext = allocateSecretBytes(length);
   let isWhole = false;
   try {
     for (let index = 0; index < chunks; index += 1) {
       if (index > 0) await betweenChunks();
       const at = index * (CHUNK_BYTES + TAG_BYTES);
-      const chunk = open(key, index, index === chunks - 1, sealed.subarray(at, at + CHUNK_BYTES + TAG_BYTES));
+      const chunk = unseal(
+        key,
+        nonceOf(index, index === chunks - 1),
+        sealed.subarray(at, at + CHUNK_BYTES + TAG_BYTES),
+      );
       if (chunk === undefined) return undefined;
       copySecretBytes(chunk, plaintext, index * CHUNK_BYTES);
       chunk.fill(0);
@@ -49,19 +51,10 @@ export async function decryptPayload(
   }
 }
 
-/** Undefined where the chunk was changed, or is another one than it should be. */
-function open(key: Buffer, index: number, isLast: boolean, sealed: Buffer): Buffer | undefined {
+/** So a chunk that was changed, or is another one than it should be, cannot be unsealed. */
+function nonceOf(index: number, isLast: boolean): Buffer {
   const nonce = Buffer.alloc(12);
   nonce.writeUIntBE(index, 5, 6);
   if (isLast) nonce[11] = LAST;
-  const decipher = createDecipheriv('chacha20-poly1305', key, nonce, { authTagLength: TAG_BYTES });
-  const text = decipher.update(sealed.subarray(0, -TAG_BYTES));
-  try {
-    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
-    decipher.final();
-    return text;
-  } catch {
-    text.fill(0);
-    return undefined;
-  }
+  return nonce;
 }

@@ -51,7 +51,7 @@ export async function withContainedFile<T>(
       try {
         return await use({ fd, size });
       } finally {
-        await closeFile(fd);
+        closeFile(fd);
       }
     });
   });
@@ -95,6 +95,8 @@ export async function readBounded(
       const bytesRead = await readFile(fd, buffer, length, room);
       if (bytesRead === 0) return buffer.subarray(0, length);
       length += bytesRead;
+      // All that it had, and asked for more there was none.
+      if (length === size && bytesRead < room) return buffer.subarray(0, length);
       if (length > maxBytes) return refuse(failure('backend_failed', 'value_too_large'));
       if (length < buffer.length) continue;
       const larger = allocateSecretBytes(Math.min(buffer.length * 2, maxBytes + 1));

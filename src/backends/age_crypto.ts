@@ -1,0 +1,74 @@
+import {
+  createDecipheriv,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
+
+export const KEY_BYTES = 32;
+export const TAG_BYTES = 16;
+export const NO_NONCE = Buffer.alloc(12);
+
+/** What stands before the 32 bytes of an X25519 key in DER: PKCS #8 of the secret one, SPKI of the public one. */
+const PKCS8_HEAD = Buffer.from('302e020100300506032b656e04220420', 'hex');
+const SPKI_HEAD = Buffer.from('302a300506032b656e032100', 'hex');
+
+/** A secret number to multiply points of the curve X25519 with. The bytes stay the caller's. */
+export function secretKeyOf(bytes: Buffer): KeyObject {
+  const der = Buffer.concat([PKCS8_HEAD, bytes]);
+  try {
+    return untraced(() => createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }));
+  } finally {
+    der.fill(0);
+  }
+}
+
+export function pointOf(bytes: Buffer): KeyObject {
+  const der = Buffer.concat([SPKI_HEAD, bytes]);
+  return untraced(() => createPublicKey({ key: der, format: 'der', type: 'spki' }));
+}
+
+/** The point that makes a public key of a secret one: quicker than to have that one exported. */
+export const BASE_POINT = pointOf(Buffer.from('09'.padEnd(2 * KEY_BYTES, '0'), 'hex'));
+
+/** OpenSSL refuses the points whose product would be zero, as age demands. */
+export function multiply(privateKey: KeyObject, publicKey: KeyObject): Buffer {
+  return diffieHellman({ privateKey, publicKey });
+}
+
+/** HKDF with SHA-256. */
+export function deriveKey(secret: Uint8Array, salt: Uint8Array, info: string): Buffer {
+  return untraced(() => Buffer.from(hkdfSync('sha256', secret, salt, info, KEY_BYTES)));
+}
+
+/**
+ * Opens what ChaCha20-Poly1305 has sealed, its tag at the end, in a Buffer that is the receiver's. Undefined where it
+ * was changed, or sealed with another key.
+ */
+export function unseal(key: Buffer, nonce: Buffer, sealed: Uint8Array): Buffer | undefined {
+  return untraced(() => {
+    const decipher = createDecipheriv('chacha20-poly1305', key, nonce, { authTagLength: TAG_BYTES });
+    const text = decipher.update(sealed.subarray(0, -TAG_BYTES));
+    try {
+      decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+      decipher.final();
+      return text;
+    } catch {
+      text.fill(0);
+      return undefined;
+    }
+  });
+}
+
+/** Node 24 learns by an exception that a Buffer is no key object, and the trace of it takes as long as the cryptography. */
+function untraced<T>(act: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return act();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
