@@ -77,24 +77,38 @@ export function createAccesses({ audit, metrics, log }: AccessParts): Accesses {
     }
   }
 
+  function record(request: AccessRequest, ending: Ending): Promise<Access> {
+    tellWhy(request, ending);
+    metrics.countDecision(ending.decision);
+    return audit.record(recordOf(request, ending)).then(
+      (recorded) => {
+        if (recorded) return accessOf(ending);
+        giveBack(ending);
+        return { ok: false, code: 'audit_unavailable' };
+      },
+      (defect: unknown) => {
+        giveBack(ending);
+        throw defect;
+      },
+    );
+  }
+
   return {
-    async open(request) {
-      const reached = end(request);
-      const ending = reached instanceof Promise ? await reached : reached;
-      tellWhy(request, ending);
-      metrics.countDecision(ending.decision);
-      let recorded = false;
-      try {
-        recorded = await audit.record(recordOf(request, ending));
-      } finally {
-        if (!recorded && ending.outcome === 'ok') ending.lease.release();
-      }
-      if (!recorded) return { ok: false, code: 'audit_unavailable' };
-      if (ending.outcome === 'ok') return { ok: true, lease: ending.lease };
-      // Of a caller that has left nobody reads the answer.
-      return { ok: false, code: isErrorCode(ending.outcome) ? ending.outcome : 'internal_error' };
+    open(request) {
+      const ending = end(request);
+      return ending instanceof Promise ? ending.then((late) => record(request, late)) : record(request, ending);
     },
   };
+}
+
+function giveBack(ending: Ending): void {
+  if (ending.outcome === 'ok') ending.lease.release();
+}
+
+function accessOf(ending: Ending): Access {
+  if (ending.outcome === 'ok') return { ok: true, lease: ending.lease };
+  // Of a caller that has left nobody reads the answer.
+  return { ok: false, code: isErrorCode(ending.outcome) ? ending.outcome : 'internal_error' };
 }
 
 /** The first rule that applies ends the request; a backend is asked when none does. */

@@ -229,7 +229,6 @@ export function buildApp({ serving, configStatus, audit, metrics, log, allow }: 
     over.addEventListener('abort', () => {
       metrics.countRequest(url, sent ? request.outcome : 'cancelled');
     });
-    void reply.header('Cache-Control', 'no-store').header('X-Request-Id', request.id);
     request.serving = serving();
 
     const goOn = (refusal: ErrorCode | null): void => {
@@ -242,6 +241,7 @@ export function buildApp({ serving, configStatus, audit, metrics, log, allow }: 
   });
 
   app.addHook('onSend', (request, reply, _payload, next) => {
+    void reply.header('Cache-Control', 'no-store').header('X-Request-Id', request.id);
     closeWhenUntaken(reply.raw, request.over);
     next();
   });
@@ -256,7 +256,7 @@ export function buildApp({ serving, configStatus, audit, metrics, log, allow }: 
   app.addHook('onRoute', ({ method, url }) => {
     if (method === 'GET') paths.push(url);
   });
-  declareRoutes(app, { accesses, metrics, log, configStatus, connections, refusalOf });
+  declareRoutes(app, { accesses, metrics, log, configStatus, connections, refusalOf, closeWhenUntaken });
   for (const url of paths) {
     app.route({
       method: app.supportedMethods.filter((method) => method !== 'GET'),

@@ -9,11 +9,13 @@ interface Turn {
   since: number;
 }
 
+export type CloseWhenUntaken = (response: ServerResponse, over: EndSignal) => void;
+
 /**
  * Closes the connection of a caller that does not take its answer in time, from when it is that answer's turn. Until
  * then the body stays in memory. One timer looks after all connections.
  */
-export function createAnswerTimeout(timeoutMs: number): (response: ServerResponse, over: EndSignal) => void {
+export function createAnswerTimeout(timeoutMs: number): CloseWhenUntaken {
   const turns = new Map<Socket, Turn>();
   let timer: NodeJS.Timeout | undefined;
 

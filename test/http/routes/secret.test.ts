@@ -450,9 +450,12 @@ t.test('a caller that leaves', (t) => {
 /** The bodies as they are handed to Node, the very Buffers. */
 function capturedBodies({ app }: TestApp): Buffer[] {
   const bodies: Buffer[] = [];
-  app.addHook('onSend', (_request, _reply, payload, done) => {
-    bodies.push(payload as Buffer);
-    done();
+  app.server.prependListener('request', (_request, response) => {
+    const end = response.end.bind(response) as (body: Buffer) => typeof response;
+    response.end = ((body: Buffer) => {
+      bodies.push(body);
+      return end(body);
+    }) as typeof response.end;
   });
   return bodies;
 }
