@@ -112,7 +112,7 @@ export function createMetrics({ gate, config }: MetricsParts): Metrics {
   return {
     countRequest(route, code) {
       let codes = requests.get(route);
-      if (codes === undefined) requests.set(route, (codes = new Map()));
+      if (codes === undefined) requests.set(route, (codes = new Map<RequestOutcome, number>()));
       addOne(codes, code);
     },
     countDecision(decision) {
