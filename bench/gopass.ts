@@ -123,7 +123,7 @@ async function run(surroundings: Surroundings): Promise<Results> {
     })),
     targets: targetsOf(levels, shared.calls),
     notes: [
-      `A \`GET\` over the socket, on kept connections, beside \`gopass show -n -- ENTRY\` of the same entries, which is what the daemon runs. The command is started with ${startedHow()} by a process that lives on, its output read through a pipe; the key has no passphrase. Each caller has a secret of its own. The daemon runs as many gopass at once as there are cores.`,
+      `A \`GET\` over the socket, on kept connections, beside \`gopass show -n -- ENTRY\` of the same entries, which is what the daemon runs, in an environment that tells gopass where gpg is: by itself it starts gpgconf each time to learn it. The command is started with ${startedHow()} by a process that lives on, its output read through a pipe; the key has no passphrase. Each caller has a secret of its own. The daemon runs as many gopass at once as there are cores.`,
       'CPU is that of the daemon and its children, and on the other side of the process that starts the commands and its children. gpg-agent, which serves both, is in neither. A p99 is that of all reads of all rounds where a round has fewer than 100.',
     ],
   };
