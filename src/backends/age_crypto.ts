@@ -30,8 +30,10 @@ export function pointOf(bytes: Buffer): KeyObject {
   return untraced(() => createPublicKey({ key: der, format: 'der', type: 'spki' }));
 }
 
-/** The point that makes a public key of a secret one: quicker than to have that one exported. */
-export const BASE_POINT = pointOf(Buffer.from('09'.padEnd(2 * KEY_BYTES, '0'), 'hex'));
+/** The point that a secret key stands for. JWK, as its other forms are made by OpenSSL's slow encoders. */
+export function publicKeyOf(privateKey: KeyObject): Buffer {
+  return untraced(() => Buffer.from(createPublicKey(privateKey).export({ format: 'jwk' }).x as string, 'base64url'));
+}
 
 /** OpenSSL refuses the points whose product would be zero, as age demands. */
 export function multiply(privateKey: KeyObject, publicKey: KeyObject): Buffer {

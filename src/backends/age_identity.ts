@@ -2,12 +2,12 @@ import type { KeyObject } from 'node:crypto';
 import type { Identity, Stanza } from 'age-encryption';
 import { allocateSecretBytes } from '../domain/secret_bytes.js';
 import {
-  BASE_POINT,
   deriveKey,
   KEY_BYTES,
   multiply,
   NO_NONCE,
   pointOf,
+  publicKeyOf,
   secretKeyOf,
   TAG_BYTES,
   unseal,
@@ -107,7 +107,7 @@ export function decodeIdentity(text: Buffer): Buffer | undefined {
 /** A native identity on the curve of Node's own crypto; the package's takes it as a string, and is slower. */
 function x25519Identity(secret: Buffer): Identity {
   const privateKey = secretKeyOf(secret);
-  const recipient = multiply(privateKey, BASE_POINT);
+  const recipient = publicKeyOf(privateKey);
   return {
     unwrapFileKey(stanzas) {
       for (const stanza of stanzas) {

@@ -46,8 +46,9 @@ export function isUtf8(bytes: Uint8Array): boolean {
   let awaited = 0;
   let lowest = 0x80;
   let highest = 0xbf;
-  for (let at = 0; at < bytes.length; at += 1) {
-    const byte = bytes[at] as number;
+  let at = 0;
+  while (at < bytes.length) {
+    const byte = bytes[at++] as number;
     if (awaited > 0) {
       if (byte < lowest || byte > highest) return false;
       awaited -= 1;

@@ -41,8 +41,9 @@ const HEX = Buffer.from('0123456789abcdef');
 
 function escapedLength(value: Buffer): number {
   let length = value.length;
-  for (let from = 0; from < value.length; from += 1) {
-    const byte = value[from] as number;
+  let from = 0;
+  while (from < value.length) {
+    const byte = value[from++] as number;
     if (byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH) continue;
     length += SHORT_ESCAPES.has(byte) ? 1 : 5;
   }
@@ -52,8 +53,9 @@ function escapedLength(value: Buffer): number {
 /** Of UTF-8 text only these bytes need escaping: the rest stands in JSON as it is. */
 function escapeInto(body: Buffer, start: number, value: Buffer): void {
   let at = start;
-  for (let from = 0; from < value.length; from += 1) {
-    const byte = value[from] as number;
+  let from = 0;
+  while (from < value.length) {
+    const byte = value[from++] as number;
     if (byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH) {
       body[at++] = byte;
       continue;
