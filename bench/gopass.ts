@@ -1,12 +1,14 @@
-import { createGopassStore } from '../test/support/gopass_store.js';
+import { availableParallelism } from 'node:os';
+import { createGopassStore, type GopassStore } from '../test/support/gopass_store.js';
 import { ask } from '../test/support/http_client.js';
 import { realGopass, realGpg, skipWithout } from '../test/support/real_component.js';
-import type { Bench, Results, Surroundings, Target } from './bench.js';
+import type { Ending } from '../test/support/temporary.js';
+import type { Bench, Results, Surroundings, Table, Target } from './bench.js';
 import { type Callers, requestFor, startCallers, startedHow } from './load.js';
 import { cumulative, type Plot } from './plot.js';
 import { cpuMs } from './process_cost.js';
 import { allLatencies, type Contender, costs, inTurn, p50s, p99, rates, type Round, roundOf } from './rounds.js';
-import { serveDaemon, type Served } from './served.js';
+import { serveDaemon, type Served, type ServedDaemon } from './served.js';
 import { ratioOf, type Spread, spreadOf, tell } from './statistics.js';
 
 const CALLERS = [1, 2, 4, 8, 16] as const;
@@ -38,12 +40,14 @@ export async function serveGopass({ t }: Surroundings) {
   const store = createGopassStore(t);
   for (const name of NAMES) store.insert(`${ROOT}/${name}`, `value of ${name}\n`);
   const [name] = NAMES as [string];
-  const red = { ...CONFIGURATION.stores.red, binary: store.gopass };
-  const daemon = await serveDaemon(t, {
-    secrets: JSON.stringify({ ...CONFIGURATION, stores: { red } }),
-    env: store.environment,
-  });
+  const daemon = await serveStore(t, store);
   return { store, daemon, name, show: showCommand(store.gopass, name), configuration: CONFIGURATION };
+}
+
+/** `launch`: further sections of its launch file, as YAML. */
+function serveStore(t: Ending, { gopass, environment: env }: GopassStore, launch = ''): Promise<ServedDaemon> {
+  const red = { ...CONFIGURATION.stores.red, binary: gopass };
+  return serveDaemon(t, { secrets: JSON.stringify({ ...CONFIGURATION, stores: { red } }), env, launch });
 }
 
 function showCommand(gopass: string, name: string): string[] {
@@ -85,6 +89,8 @@ async function run(surroundings: Surroundings): Promise<Results> {
       [...measured].find(([{ name, callers }]) => name === wanted && callers === count)?.[1] ?? [];
     return { callers: count, daemon: of(DAEMON), direct: of(DIRECT) };
   });
+  progress('gopass: more backend calls at once');
+  const wider = await moreAtOnce(surroundings, store, callers);
   progress('gopass: identical requests');
   const shared = await identicalRequests(callers, daemon, pace.rounds);
 
@@ -108,6 +114,7 @@ async function run(surroundings: Surroundings): Promise<Results> {
           [String(count), DIRECT, ...cells(direct, direct)],
         ]),
       },
+      wider,
       {
         caption: 'The same secret for all: 16 requests at once, on connections of their own.',
         header: ['requests', 'backend calls', 'until the last answer in ms'],
@@ -142,6 +149,32 @@ function cells(rounds: readonly Round[], limit: readonly Round[]): string[] {
     ratio(costs),
     String(rounds.reduce((sum, { latencies }) => sum + latencies.length, 0)),
   ];
+}
+
+/** What `limits.backend_concurrency` is worth when all of them ask. */
+async function moreAtOnce({ t, pace }: Surroundings, store: GopassStore, callers: Callers): Promise<Table> {
+  const cores = availableParallelism();
+  const requests = NAMES.map((name) => requestFor(`/secrets/${name}`));
+  const contenders: Contender[] = [];
+  for (const atOnce of [cores, cores + 1, 2 * cores]) {
+    const { socket } = await serveStore(t, store, `limits: { backend_concurrency: ${atOnce} }\n`);
+    contenders.push({
+      name: String(atOnce),
+      measure: (ms) => callers.load({ socket, callers: requests.length, ms, requests }),
+    });
+  }
+  for (const contender of contenders) await contender.measure(pace.warmUpMs);
+  const measured = [...(await inTurn(pace.rounds, contenders, (contender) => roundOf(contender, pace.commandMs)))];
+  const [[, least]] = measured as [[Contender, Round[]]];
+  return {
+    caption: `${requests.length} callers, each with a secret of its own, and \`limits.backend_concurrency\`, which is ${cores} here by default.`,
+    header: ['backend calls at once', 'reads/s', 'of those of the default'],
+    rows: measured.map(([{ name }, rounds]) => [
+      name,
+      tell(spreadOf(rates(rounds))),
+      rounds === least ? '1' : tell(ratioOf(rates(rounds), rates(least))),
+    ]),
+  };
 }
 
 /** How many backend calls 16 callers cost who ask for one secret at the same time. */
@@ -204,12 +237,13 @@ function targetsOf(levels: readonly Level[], calls: readonly number[]): Target[]
   ];
 }
 
+/** Beside the number of callers, as many or fewer, at which the command itself is at its best. */
 function worstRate(levels: readonly Level[]): { callers: number; ratio: Spread } {
+  const byRate = [...levels].sort((a, b) => spreadOf(rates(b.direct)).median - spreadOf(rates(a.direct)).median);
   const [worst] = levels
     .map(({ callers, daemon }) => {
-      const upToHere = levels.filter((other) => other.callers <= callers).map(({ direct }) => rates(direct));
-      const best = daemon.map((_, round) => Math.max(...upToHere.map((of) => of[round] ?? NaN)));
-      return { callers, ratio: ratioOf(rates(daemon), best) };
+      const best = byRate.find((other) => other.callers <= callers) as Level;
+      return { callers, ratio: ratioOf(rates(daemon), rates(best.direct)) };
     })
     .sort((a, b) => a.ratio.median - b.ratio.median);
   return worst as { callers: number; ratio: Spread };

@@ -9,10 +9,10 @@ import { readWiped, type Take, wipedPipe, type WipedPipe } from './wiped_pipe.js
 const DESCRIPTORS_TO_START = 8;
 
 /** How often a program that runs is looked at: for an end that no signal has told of, and for a first output. */
-const LOOK_MS = 20;
+const LOOK_MS = 50;
 
 /** How often it is looked for before it is listened to. Most programs have ended by then. */
-const LOOKS = 5;
+const LOOKS = 3;
 
 /** A program that runs, in a process group of its own. */
 export interface Child {
