@@ -28,6 +28,18 @@ t.test('a request is over when its answer is', (t) => {
   t.end();
 });
 
+t.test('an answer that ends before its turn ends its own request', (t) => {
+  const exchanges = createExchanges();
+  const socket = new Socket();
+  const requests = [begin(exchanges, socket), begin(exchanges, socket), begin(exchanges, socket)];
+  requests[1]?.answered();
+  t.same(
+    requests.map(({ over }) => over.aborted),
+    [false, true, false],
+  );
+  t.end();
+});
+
 t.test('all requests of a connection are over when it is closed, and no others', (t) => {
   const exchanges = createExchanges();
   const socket = new Socket();

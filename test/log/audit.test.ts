@@ -44,6 +44,26 @@ t.test('a name of any characters stays within its line', async (t) => {
   );
 });
 
+t.test('what is said again and again is said of each record as it is, however many names there are', async (t) => {
+  const lines: string[] = [];
+  const audit = createAudit((line) => Promise.resolve(lines.push(line) > 0));
+  const records = Array.from({ length: 2_500 }, (_, index) => ({ ...RECORD, secret: `key_${index % 1_200}` }));
+  const others = [
+    { ...RECORD, principal: 'other' },
+    { ...RECORD, role: 'other' },
+    { ...RECORD, decision: 'denied', outcome: 'access_denied' } as const,
+    { ...RECORD, store: null, backend: null },
+    { ...RECORD, backend: 'pass' },
+    { ...RECORD, policy: 'closed' },
+    RECORD,
+    RECORD,
+  ];
+  for (const record of [...records, ...others]) await audit.record(record);
+  const said = lines.map((line) => JSON.parse(line) as AuditRecord);
+  t.equal(said.length, records.length + others.length);
+  t.match(said, [...records, ...others]);
+});
+
 t.test('it is recorded once it is written, and not before', async (t) => {
   let finish: (written: boolean) => void = () => undefined;
   const audit = createAudit(() => new Promise((resolve) => (finish = resolve)));

@@ -123,3 +123,9 @@ t.test('calls that fail throw nothing', (t) => {
   t.equal(failing.forbidReading(), false);
   t.end();
 });
+
+t.test('pages are released by their addresses, which are those of pages', (t) => {
+  t.equal(kernel.releasePages(0n, 0n), true);
+  t.equal(kernel.releasePages(1n, 2n), false);
+  t.end();
+});
