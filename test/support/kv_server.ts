@@ -84,6 +84,8 @@ export async function startKvServer(t: Ending, options: KvServerOptions = {}): P
   const dataOf = async (method: string, path: string): Promise<Record<string, unknown>> =>
     (await call(method, path))['data'] as Record<string, unknown>;
 
+  // Of two nodes the first one becomes the active one in a moment.
+  await until(async () => (await ask('GET', 'sys/health')).status === 200);
   await call('POST', 'sys/mounts/secret', { type: 'kv', options: { version: '2' } });
   return {
     address,
