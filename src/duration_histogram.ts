@@ -13,16 +13,15 @@ interface Tally {
 }
 
 /** Durations by two labels, as a metric that prom-client can ask: its own histogram looks for its labels at each one. */
-export class DurationHistogram<First extends string, Second extends string> {
+export class DurationHistogram {
   readonly type = 'histogram';
-  readonly aggregator = 'sum';
   readonly #tallies = new Map<string, Map<string, Tally>>();
 
   /** `bounds` in seconds, ascending. */
   constructor(
     readonly name: string,
     readonly help: string,
-    private readonly labelNames: readonly [First, Second],
+    private readonly labelNames: readonly [string, string],
     private readonly bounds: readonly number[],
   ) {}
 
@@ -44,9 +43,9 @@ export class DurationHistogram<First extends string, Second extends string> {
 
   /** What prom-client asks for. */
   get() {
-    const { name, help, type, aggregator } = this;
+    const { name, help, type } = this;
     const tallies = [...this.#tallies.values()].flatMap((bySecond) => [...bySecond.values()]);
-    return Promise.resolve({ name, help, type, aggregator, values: tallies.flatMap((tally) => this.#valuesOf(tally)) });
+    return Promise.resolve({ name, help, type, values: tallies.flatMap((tally) => this.#valuesOf(tally)) });
   }
 
   #valuesOf({ labels, counts, sum }: Tally): MetricValue[] {

@@ -72,7 +72,6 @@ export const gopassKind: BackendKind = {
 function open(store: SecretStore, { environment }: BackendSurroundings): Backend {
   const ownEnv = gopassEnvironment(environment);
   let env = ownEnv;
-  let gpg: string | undefined;
   const named = store.options['binary'] as string | undefined;
   let found = named ?? findProgram('gopass', environment);
   /** Of gopass and of the gpg that it is told to use, once `--version` has shown that it is the right one. */
@@ -80,6 +79,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
 
   function fingerprintOf(file: string): string | undefined {
     const gopass = fileFingerprint(file);
+    const gpg = env['GOPASS_GPG_BINARY'];
     return gopass && `${gopass} ${gpg === undefined ? '' : fileFingerprint(gpg)}`;
   }
 
@@ -105,15 +105,12 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
   /** Otherwise gopass starts gpgconf each time it runs, to learn where gpg is. It takes the same answer. */
   async function findGpg(signal: AbortSignal): Promise<void> {
     env = ownEnv;
-    gpg = undefined;
     const gpgconf = findProgram('gpgconf', environment);
     if (gpgconf === undefined) return;
     const listed = await runCommand({ file: gpgconf, args: [], env, maxStdoutBytes: MAX_COMPONENTS_BYTES, signal });
     if (listed.end !== 'succeeded') return;
-    const [, listedGpg] = /^gpg:[^:\n]*:([^:\n]+)/m.exec(listed.stdout.toString('utf8')) ?? [];
-    if (listedGpg === undefined || fileFingerprint(listedGpg) === undefined) return;
-    gpg = listedGpg;
-    env = { ...ownEnv, GOPASS_GPG_BINARY: gpg };
+    const [, gpg] = /^gpg:[^:\n]*:([^:\n]+)/m.exec(listed.stdout.toString('utf8')) ?? [];
+    if (gpg !== undefined && fileFingerprint(gpg) !== undefined) env = { ...ownEnv, GOPASS_GPG_BINARY: gpg };
   }
 
   async function fetch({ location, field, maxBytes, signal }: BackendRequest): Promise<BackendAnswer> {

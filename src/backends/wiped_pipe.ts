@@ -57,9 +57,7 @@ export function wipedPipe(descriptor: number, take: Take): WipedPipe {
           break;
         }
         any = true;
-        const piece = drained.subarray(0, length);
-        take(piece);
-        piece.fill(0);
+        handOver(drained, length, take);
       }
       return any;
     },
@@ -70,6 +68,12 @@ export function wipedPipe(descriptor: number, take: Take): WipedPipe {
       socket.once('close', end);
     },
   };
+}
+
+function handOver(buffer: Buffer, length: number, take: Take): void {
+  const piece = buffer.subarray(0, length);
+  take(piece);
+  piece.fill(0);
 }
 
 /** The number of bytes, 0 at the end, undefined where there is nothing at present. */
@@ -110,9 +114,7 @@ function readFrom(source: Options, take: Take): Socket {
     onread: {
       buffer,
       callback(length) {
-        const piece = buffer.subarray(0, length);
-        take(piece);
-        piece.fill(0);
+        handOver(buffer, length, take);
         return true;
       },
     },

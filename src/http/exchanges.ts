@@ -30,11 +30,6 @@ interface Exchange {
   readonly end: () => void;
 }
 
-function remove(exchanges: Exchange[], exchange: Exchange): boolean {
-  const at = exchanges.indexOf(exchange);
-  return at !== -1 && exchanges.splice(at, 1).length > 0;
-}
-
 export function createExchanges(): Exchanges {
   // Lists and not sets: a set that is filled and emptied all the time keeps what it held from being collected early.
   const connections = new WeakMap<Duplex, Exchange[]>();
@@ -60,9 +55,9 @@ export function createExchanges(): Exchanges {
       request,
       over: ending,
       end() {
-        // Answers go out in order.
-        if (exchanges[0] === exchange) exchanges.shift();
-        else if (!remove(exchanges, exchange)) return;
+        const at = exchanges.indexOf(exchange);
+        if (at === -1) return;
+        exchanges.splice(at, 1);
         open -= 1;
         ending.end();
         if (open > 0) return;
