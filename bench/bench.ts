@@ -45,9 +45,9 @@ export interface Pace {
 }
 
 export const FULL_PACE: Pace = {
-  rounds: 5,
-  roundMs: 700,
-  commandMs: 1_200,
+  rounds: 15,
+  roundMs: 240,
+  commandMs: 500,
   warmUpMs: 1_500,
   starts: 15,
   requests: 100_000,

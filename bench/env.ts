@@ -99,6 +99,12 @@ async function run(surroundings: Surroundings): Promise<Results> {
   const scenarios = ASKED.flatMap((asked) =>
     [false, true].flatMap((fresh) => CALLERS.map((count) => ({ ...asked, fresh, callers: count }))),
   );
+  // What a server does again and again is compiled meanwhile: this one is asked for days.
+  for (const { what, target, status } of ASKED) {
+    progress(`env: warming up, ${what}`);
+    for (const contender of contendersOf({ what, target, status, callers: 16, fresh: false }))
+      await contender.measure(2 * pace.warmUpMs);
+  }
   const measured = new Map<Scenario, Measured>();
   for (const scenario of scenarios) {
     progress(`env: ${nameOf(scenario)}`);

@@ -179,14 +179,13 @@ static int load(const char *socket_path, int count, int fresh, long long until, 
     if (begin_request(&callers[i], socket_path, fresh) < 0) return -1;
     polled[i] = (struct pollfd){.fd = callers[i].fd, .events = POLLIN};
   }
-  /* One caller alone waits for its answer by reading it. */
-  int flags = count == 1 ? 0 : MSG_DONTWAIT;
+  /* Waits as most clients do: who waits within recv() is woken for nothing when the server takes the request. */
   for (int busy = count; busy > 0;) {
-    if (count > 1 && poll(polled, (nfds_t)count, -1) < 0) return fails("poll: %s", strerror(errno));
+    if (poll(polled, (nfds_t)count, -1) < 0) return fails("poll: %s", strerror(errno));
     for (int i = 0; i < count; i++) {
-      if (polled[i].fd < 0 || (count > 1 && !polled[i].revents)) continue;
+      if (polled[i].fd < 0 || !polled[i].revents) continue;
       struct caller *caller = &callers[i];
-      int whole = receive(caller, status, flags);
+      int whole = receive(caller, status, MSG_DONTWAIT);
       if (whole < 0) return -1;
       if (!whole) continue;
       long long now = now_ns();

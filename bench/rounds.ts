@@ -16,7 +16,10 @@ export interface Round extends Sample {
   readonly serverCpuMs: number;
 }
 
-/** ABCABC…: what disturbs the machine for longer than a round disturbs all alike. */
+/**
+ * ABCCBA…: what disturbs the machine for longer than a round disturbs all alike, and nobody always comes after the same
+ * one.
+ */
 export async function inTurn<T>(
   rounds: number,
   contenders: readonly T[],
@@ -24,7 +27,9 @@ export async function inTurn<T>(
 ): Promise<Map<T, Round[]>> {
   const measured = new Map<T, Round[]>(contenders.map((contender) => [contender, []]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const contender of contenders) measured.get(contender)?.push(await measure(contender));
+    for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
+      measured.get(contender)?.push(await measure(contender));
+    }
   }
   return measured;
 }

@@ -236,6 +236,6 @@ function tellMegabytes(bytes: readonly number[]): string {
   return bytes.length === 0 ? digits(NaN) : tell(spreadOf(bytes.map(megabytes)));
 }
 
-function seconds({ median, lowest, highest }: Spread): Spread {
-  return { median: median / 1_000, lowest: lowest / 1_000, highest: highest / 1_000 };
+function seconds({ median, lower, upper }: Spread): Spread {
+  return { median: median / 1_000, lower: lower / 1_000, upper: upper / 1_000 };
 }

@@ -1,8 +1,8 @@
-/** Half of the values are below, and how far apart they are. */
+/** Half of the values are below the median, and half of them between the quartiles. */
 export interface Spread {
   readonly median: number;
-  readonly lowest: number;
-  readonly highest: number;
+  readonly lower: number;
+  readonly upper: number;
 }
 
 /** Of ascending values, the one that this share of them does not exceed. */
@@ -19,7 +19,8 @@ export function median(values: Iterable<number>): number {
 }
 
 export function spreadOf(values: readonly number[]): Spread {
-  return { median: median(values), lowest: Math.min(...values), highest: Math.max(...values) };
+  const ascending = Float64Array.from(values).sort();
+  return { median: median(values), lower: quantile(ascending, 0.25), upper: quantile(ascending, 0.75) };
 }
 
 /** Of what was measured in the same rounds: a ratio for each round, so that what disturbs a round disturbs both sides. */
@@ -40,7 +41,7 @@ export function digits(value: number): string {
   return rounded.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }
 
-/** `MEDIAN (LOWEST–HIGHEST)`. */
-export function tell({ median: middle, lowest, highest }: Spread): string {
-  return lowest === highest ? digits(middle) : `${digits(middle)} (${digits(lowest)}–${digits(highest)})`;
+/** `MEDIAN (LOWER–UPPER)`. */
+export function tell({ median: middle, lower, upper }: Spread): string {
+  return lower === upper ? digits(middle) : `${digits(middle)} (${digits(lower)}–${digits(upper)})`;
 }

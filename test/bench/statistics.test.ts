@@ -18,7 +18,7 @@ t.test('the median stands in the middle, or between the two that do', (t) => {
 });
 
 t.test('a ratio is that of each round, not of the medians', (t) => {
-  t.same(ratioOf([2, 30, 4], [1, 10, 4]), { median: 2, lowest: 1, highest: 3 });
+  t.same(ratioOf([2, 30, 4], [1, 10, 4]), { median: 2, lower: 1, upper: 3 });
   t.end();
 });
 
@@ -42,8 +42,9 @@ t.test('a figure has three digits, whatever its size', (t) => {
   t.end();
 });
 
-t.test('a spread is told with its bounds, unless there are none', (t) => {
+t.test('a spread is told with its quartiles, unless they are one', (t) => {
   t.equal(tell(spreadOf([3, 1, 2])), '2.00 (1.00–3.00)');
+  t.equal(tell(spreadOf([8, 1, 7, 2, 6, 3, 5, 4])), '4.50 (2.00–6.00)');
   t.equal(tell(spreadOf([2])), '2.00');
   t.end();
 });
