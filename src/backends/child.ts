@@ -11,8 +11,11 @@ const DESCRIPTORS_TO_START = 8;
 /** How often a program that runs is looked at: for an end that no signal has told of, and for a first output. */
 const LOOK_MS = 50;
 
-/** How often it is looked for before it is listened to. Most programs have ended by then. */
+/** How often it is looked for before it is listened to. Most programs have ended before the first time. */
 const LOOKS = 3;
+
+/** What a program can print before somebody reads it. Most values are smaller. */
+const OUTPUT_BYTES = 1_048_576;
 
 /** A program that runs, in a process group of its own. */
 export interface Child {
@@ -76,6 +79,7 @@ function look(kernel: Native): void {
   for (const program of running.values()) {
     if (program.looks > LOOKS) continue;
     program.looks += 1;
+    if (program.looks === 1) continue; // it may just have begun
     for (const pipe of program.pipes) if (pipe.drain() || program.looks > LOOKS) pipe.listen();
   }
 }
@@ -88,7 +92,7 @@ function startDirectly(
   stdout: Take,
   stderr: Take,
 ): Child | 'missing' | 'cannot_start' {
-  const [out, err] = [kernel.pipe(), kernel.pipe()];
+  const [out, err] = [kernel.pipe(OUTPUT_BYTES), kernel.pipe()];
   if (out === undefined || err === undefined) {
     for (const pipe of [out, err]) if (pipe !== undefined) closeAll(pipe.reading, pipe.writing);
     return 'cannot_start';

@@ -16,8 +16,8 @@ export interface Program {
 export interface Native {
   /** Whether the next three are there: an old libc lacks a part of them. */
   readonly startsPrograms: boolean;
-  /** A pipe that no program inherits. Reading from it does not block. */
-  pipe(): { readonly reading: number; readonly writing: number } | undefined;
+  /** A pipe that no program inherits, and that holds so many bytes where the system allows it. Reading from it does not block. */
+  pipe(bytes?: number): { readonly reading: number; readonly writing: number } | undefined;
   /**
    * Starts a program in `/` and in a session of its own, with no signal blocked or ignored: its process id, or the code
    * of the error. It has to be reaped.
@@ -26,7 +26,7 @@ export interface Native {
   /** The exit status of a program that has ended, null when a signal has ended it, undefined while it runs. */
   reap(pid: number): number | null | undefined;
   /** The bytes of an option of the socket itself; undefined where it has none. */
-  socketOption(fd: number, option: number, size: number): Buffer | undefined;
+  socketOption(fd: number, name: number, size: number): Buffer | undefined;
   /** The address of the other end, without its family: empty, a path, or a zero byte and an abstract name. */
   peerName(fd: number): Buffer | undefined;
   /** The address of this end, likewise. */
@@ -62,6 +62,7 @@ const MSG_NOSIGNAL = 0x4000;
 const SHUT_RD = 0;
 const F_SETFD = 2;
 const F_SETFL = 4;
+const F_SETPIPE_SZ = 1031;
 const FD_CLOEXEC = 1;
 const RLIMIT_CORE = 4;
 const PR_SET_DUMPABLE = 4;
@@ -81,6 +82,9 @@ const SIGNAL_SET_BYTES = 128;
 /** What the address of a Unix socket takes: two bytes for the family, and the name. */
 const ADDRESS_BYTES = 110;
 const FAMILY_BYTES = 2;
+
+/** Most options of a socket fit. */
+const OPTION_BYTES = 256;
 
 /** What is used of koffi. */
 interface Koffi {
@@ -132,6 +136,7 @@ function wrap(koffi: Koffi): Native {
 
   // Of the calls that each connection makes: nothing else runs while one is made.
   const address = Buffer.alloc(ADDRESS_BYTES);
+  const option = Buffer.alloc(OPTION_BYTES);
   const length = Buffer.alloc(4);
 
   function codeOf(number: number): string {
@@ -152,18 +157,19 @@ function wrap(koffi: Koffi): Native {
 
   return {
     startsPrograms: programs !== undefined,
-    pipe: () => programs?.pipe(),
+    pipe: (bytes) => programs?.pipe(bytes),
     startProgram(program, stdout, stderr) {
       const started = programs?.start(program, stdout, stderr) ?? { error: ENOSYS };
       return 'pid' in started ? started.pid : codeOf(started.error);
     },
     reap: (pid) => programs?.reap(pid),
-    socketOption(fd, option, size) {
-      const value = Buffer.alloc(size);
+    socketOption(fd, name, size) {
+      const value = size > OPTION_BYTES ? Buffer.alloc(size) : option;
       length.writeUInt32LE(size);
-      if (getsockopt(fd, SOL_SOCKET, option, value, length) === 0) return value.subarray(0, length.readUInt32LE(0));
+      if (getsockopt(fd, SOL_SOCKET, name, value, length) === 0)
+        return Buffer.from(value.subarray(0, length.readUInt32LE(0)));
       const needed = length.readUInt32LE(0); // the kernel says it where the room was too small
-      return needed > size ? this.socketOption(fd, option, needed) : undefined;
+      return needed > size ? this.socketOption(fd, name, needed) : undefined;
     },
     peerName: (fd) => nameBy(getpeername, fd),
     socketName: (fd) => nameBy(getsockname, fd),
@@ -198,7 +204,7 @@ function wrap(koffi: Koffi): Native {
 }
 
 interface ProgramCalls {
-  pipe(): { readonly reading: number; readonly writing: number } | undefined;
+  pipe(bytes?: number): { readonly reading: number; readonly writing: number } | undefined;
   start(program: Program, stdout: number, stderr: number): { readonly pid: number } | { readonly error: number };
   reap(pid: number): number | null | undefined;
 }
@@ -225,34 +231,35 @@ function wrapPrograms(declare: Declare): ProgramCalls | undefined {
     setFlags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     setDefaults(attributes, Buffer.alloc(SIGNAL_SET_BYTES, 0xff));
     setMask(attributes, Buffer.alloc(SIGNAL_SET_BYTES));
+    // Nothing else runs while one of the calls is made.
+    const ends = Buffer.alloc(8);
+    const actions = Buffer.alloc(SPAWN_BYTES);
+    const number = Buffer.alloc(4);
 
     return {
-      pipe() {
-        const ends = Buffer.alloc(8);
+      pipe(bytes) {
         if (pipe2(ends, O_CLOEXEC) !== 0) return undefined;
         const [reading, writing] = [ends.readInt32LE(0), ends.readInt32LE(4)];
         fcntl(reading, F_SETFL, O_NONBLOCK);
+        if (bytes !== undefined) fcntl(reading, F_SETPIPE_SZ, bytes);
         return { reading, writing };
       },
       start({ file, args, env, stdin }, stdout, stderr) {
-        const actions = Buffer.alloc(SPAWN_BYTES);
         initActions(actions);
         if (stdin === undefined) addOpen(actions, 0, '/dev/null', 0, 0);
         else addDup2(actions, stdin, 0);
         addDup2(actions, stdout, 1);
         addDup2(actions, stderr, 2);
         addChdir(actions, '/');
-        const pid = Buffer.alloc(4);
         const variables = Object.entries(env).map((pair) => pair.join('='));
-        const error = spawn(pid, file, actions, attributes, [file, ...args, null], [...variables, null]);
+        const error = spawn(number, file, actions, attributes, [file, ...args, null], [...variables, null]);
         destroyActions(actions);
-        return error === 0 ? { pid: pid.readInt32LE(0) } : { error };
+        return error === 0 ? { pid: number.readInt32LE(0) } : { error };
       },
       reap(pid) {
-        const status = Buffer.alloc(4);
-        const reaped = waitpid(pid, status, WNOHANG);
+        const reaped = waitpid(pid, number, WNOHANG);
         if (reaped === 0) return undefined;
-        const [low = 0, high = 0] = status;
+        const [low = 0, high = 0] = number; // the status
         return reaped === pid && (low & 0x7f) === 0 ? high : null;
       },
     };
