@@ -102,7 +102,7 @@ async function readIdentities(file: string, signal: AbortSignal): Promise<Identi
   let bytes: Buffer | BackendFailure;
   try {
     const stat = await statFile(fd);
-    if (!stat.isFile()) return failure('backend_unavailable', 'identity_unusable');
+    if (!stat.isFile) return failure('backend_unavailable', 'identity_unusable');
     bytes = await readBounded({ fd, size: stat.size }, MAX_IDENTITY_FILE_BYTES, signal);
   } finally {
     closeFile(fd);

@@ -61,8 +61,8 @@ export async function withContainedFile<T>(
 async function sizeOfEntry(held: number, directory: Buffer): Promise<number | BackendFailure> {
   try {
     const stat = await statFile(held);
-    if (!isBelow(placeOf(held), directory) || stat.isDirectory()) return NO_ENTRY;
-    return stat.isFile() ? stat.size : failure('backend_failed', 'no_regular_file');
+    if (!isBelow(placeOf(held), directory) || stat.isDirectory) return NO_ENTRY;
+    return stat.isFile ? stat.size : failure('backend_failed', 'no_regular_file');
   } catch (error) {
     return failureOfEntry(error);
   }

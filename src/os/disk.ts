@@ -1,6 +1,6 @@
 import { close, fstat, open, read, type Stats } from 'node:fs';
-import { promisify } from 'node:util';
 import { createGate } from '../gate.js';
+import { type FileLook, type Native, native } from './native.js';
 
 /**
  * Node has four threads for files, unless its environment says otherwise, and a disk that hangs keeps each one that waits
@@ -12,37 +12,47 @@ const threads = createGate(() => ({ backendConcurrency: AT_ONCE, queue: Infinity
 
 const never = new AbortController().signal;
 
-/** Does something with a file that the configuration names, when it is its turn. */
-export async function onDisk<T>(operation: () => Promise<T>): Promise<T> {
-  if (!threads.tryEnter()) await threads.enter(never);
-  try {
-    return await operation();
-  } finally {
-    threads.leave();
-  }
-}
+type Done<T> = (error: Error | null | undefined, value: T) => void;
 
-const opened = promisify(open);
-const looked = promisify(fstat);
-const given = promisify(read);
-const closed = promisify(close);
+/** Does something with a file that the configuration names, when it is its turn. */
+export function onDisk<T>(begin: (done: Done<T>) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const act = (): void => {
+      begin((error, value) => {
+        threads.leave();
+        if (error) reject(error);
+        else resolve(value);
+      });
+    };
+    if (threads.tryEnter()) act();
+    else void threads.enter(never).then(act);
+  });
+}
 
 /** A descriptor, to be closed. Rejects, as the others do, with what the system says. */
 export function openFile(path: string, flags: number): Promise<number> {
-  return onDisk(() => opened(path, flags));
+  return onDisk((done) => open(path, flags, done));
 }
 
-export function statFile(fd: number): Promise<Stats> {
-  return onDisk(() => looked(fd));
+/** At once where the kernel knows it of what has just been opened: to ask another thread takes longer than to read a small file. */
+export function statFile(fd: number, kernel: Native | null = native): FileLook | Promise<FileLook> {
+  return kernel?.lookAt(fd) ?? askDisk(fd);
+}
+
+async function askDisk(fd: number): Promise<FileLook> {
+  const stat = await onDisk<Stats>((done) => fstat(fd, done));
+  return { isFile: stat.isFile(), isDirectory: stat.isDirectory(), size: stat.size };
 }
 
 /** How many bytes have been read on; 0 at the end. */
-export async function readFile(fd: number, buffer: Buffer, at: number, length: number): Promise<number> {
-  const { bytesRead } = await onDisk(() => given(fd, buffer, at, length, null));
-  return bytesRead;
+export function readFile(fd: number, buffer: Buffer, at: number, length: number): Promise<number> {
+  return onDisk((done) => read(fd, buffer, at, length, null, done));
 }
 
 /** Nobody has to wait for it. */
 export function closeFile(fd: number): void {
-  void onDisk(() => closed(fd)).catch(() => undefined); // it is closed whatever the system says
+  const letGo = onDisk<null>((done) => {
+    close(fd, (error) => done(error, null));
+  });
+  letGo.catch(() => undefined); // it is closed whatever the system says
 }

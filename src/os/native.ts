@@ -12,6 +12,13 @@ export interface Program {
   readonly stdin?: number;
 }
 
+/** What a file is. */
+export interface FileLook {
+  readonly isFile: boolean;
+  readonly isDirectory: boolean;
+  readonly size: number;
+}
+
 /** The calls of Linux that Node does not have. None of them throws or waits. */
 export interface Native {
   /** Whether the next three are there: an old libc lacks a part of them. */
@@ -25,6 +32,8 @@ export interface Native {
   startProgram(program: Program, stdout: number, stderr: number): number | string;
   /** The exit status of a program that has ended, null when a signal has ended it, undefined while it runs. */
   reap(pid: number): number | null | undefined;
+  /** What the kernel knows of an open file by itself, without asking a disk or a server; undefined where it cannot tell. */
+  lookAt(fd: number): FileLook | undefined;
   /** The bytes of an option of the socket itself; undefined where it has none. */
   socketOption(fd: number, name: number, size: number): Buffer | undefined;
   /** The address of the other end, without its family: empty, a path, or a zero byte and an abstract name. */
@@ -63,6 +72,12 @@ const SHUT_RD = 0;
 const F_SETFD = 2;
 const F_SETFL = 4;
 const F_SETPIPE_SZ = 1031;
+const AT_EMPTY_PATH = 0x1000;
+const AT_STATX_DONT_SYNC = 0x4000;
+const STATX_TYPE_AND_SIZE = 0x201;
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+const S_IFREG = 0o100000;
 const FD_CLOEXEC = 1;
 const RLIMIT_CORE = 4;
 const PR_SET_DUMPABLE = 4;
@@ -82,6 +97,9 @@ const SIGNAL_SET_BYTES = 128;
 /** What the address of a Unix socket takes: two bytes for the family, and the name. */
 const ADDRESS_BYTES = 110;
 const FAMILY_BYTES = 2;
+
+/** The structure of statx, and where what is asked for stands in it. */
+const STATX = { bytes: 256, mask: 0, mode: 28, size: 40 } as const;
 
 /** Most options of a socket fit. */
 const OPTION_BYTES = 256;
@@ -138,12 +156,14 @@ function wrap(koffi: Koffi): Native {
   const address = Buffer.alloc(ADDRESS_BYTES);
   const option = Buffer.alloc(OPTION_BYTES);
   const length = Buffer.alloc(4);
+  const looked = Buffer.alloc(STATX.bytes);
 
   function codeOf(number: number): string {
     return Object.entries(koffi.os.errno).find(([, value]) => value === number)?.[0] ?? String(number);
   }
 
-  const programs = wrapPrograms(declare);
+  const programs = orMissing(() => wrapPrograms(declare));
+  const statx = orMissing(() => declare('statx', 'int', 'int', 'str', 'int', 'uint32_t', 'void *'));
 
   function nameBy(call: Call, fd: number): Buffer | undefined {
     length.writeUInt32LE(ADDRESS_BYTES);
@@ -163,6 +183,17 @@ function wrap(koffi: Koffi): Native {
       return 'pid' in started ? started.pid : codeOf(started.error);
     },
     reap: (pid) => programs?.reap(pid),
+    lookAt(fd) {
+      const flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+      if (statx?.(fd, '', flags, STATX_TYPE_AND_SIZE, looked) !== 0) return undefined;
+      if ((looked.readUInt32LE(STATX.mask) & STATX_TYPE_AND_SIZE) !== STATX_TYPE_AND_SIZE) return undefined;
+      const type = looked.readUInt16LE(STATX.mode) & S_IFMT;
+      return {
+        isFile: type === S_IFREG,
+        isDirectory: type === S_IFDIR,
+        size: Number(looked.readBigUInt64LE(STATX.size)),
+      };
+    },
     socketOption(fd, name, size) {
       const value = size > OPTION_BYTES ? Buffer.alloc(size) : option;
       length.writeUInt32LE(size);
@@ -209,61 +240,65 @@ interface ProgramCalls {
   reap(pid: number): number | null | undefined;
 }
 
-/** Undefined where the libc lacks one of the calls. */
-function wrapPrograms(declare: Declare): ProgramCalls | undefined {
+/** An old libc lacks some calls. */
+function orMissing<T>(find: () => T): T | undefined {
   try {
-    const pipe2 = declare('pipe2', 'int', 'void *', 'int');
-    const fcntl = declare('fcntl', 'int', 'int', 'int', 'int');
-    const waitpid = declare('waitpid', 'int', 'int', 'void *', 'int');
-    const initActions = declare('posix_spawn_file_actions_init', 'int', 'void *');
-    const destroyActions = declare('posix_spawn_file_actions_destroy', 'int', 'void *');
-    const addOpen = declare('posix_spawn_file_actions_addopen', 'int', 'void *', 'int', 'str', 'int', 'uint32_t');
-    const addDup2 = declare('posix_spawn_file_actions_adddup2', 'int', 'void *', 'int', 'int');
-    const addChdir = declare('posix_spawn_file_actions_addchdir_np', 'int', 'void *', 'str');
-    const initAttributes = declare('posix_spawnattr_init', 'int', 'void *');
-    const setFlags = declare('posix_spawnattr_setflags', 'int', 'void *', 'short');
-    const setDefaults = declare('posix_spawnattr_setsigdefault', 'int', 'void *', 'void *');
-    const setMask = declare('posix_spawnattr_setsigmask', 'int', 'void *', 'void *');
-    const spawn = declare('posix_spawn', 'int', 'void *', 'str', 'void *', 'void *', 'str *', 'str *');
-
-    const attributes = Buffer.alloc(SPAWN_BYTES);
-    initAttributes(attributes);
-    setFlags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    setDefaults(attributes, Buffer.alloc(SIGNAL_SET_BYTES, 0xff));
-    setMask(attributes, Buffer.alloc(SIGNAL_SET_BYTES));
-    // Nothing else runs while one of the calls is made.
-    const ends = Buffer.alloc(8);
-    const actions = Buffer.alloc(SPAWN_BYTES);
-    const number = Buffer.alloc(4);
-
-    return {
-      pipe(bytes) {
-        if (pipe2(ends, O_CLOEXEC) !== 0) return undefined;
-        const [reading, writing] = [ends.readInt32LE(0), ends.readInt32LE(4)];
-        fcntl(reading, F_SETFL, O_NONBLOCK);
-        if (bytes !== undefined) fcntl(reading, F_SETPIPE_SZ, bytes);
-        return { reading, writing };
-      },
-      start({ file, args, env, stdin }, stdout, stderr) {
-        initActions(actions);
-        if (stdin === undefined) addOpen(actions, 0, '/dev/null', 0, 0);
-        else addDup2(actions, stdin, 0);
-        addDup2(actions, stdout, 1);
-        addDup2(actions, stderr, 2);
-        addChdir(actions, '/');
-        const variables = Object.entries(env).map((pair) => pair.join('='));
-        const error = spawn(number, file, actions, attributes, [file, ...args, null], [...variables, null]);
-        destroyActions(actions);
-        return error === 0 ? { pid: number.readInt32LE(0) } : { error };
-      },
-      reap(pid) {
-        const reaped = waitpid(pid, number, WNOHANG);
-        if (reaped === 0) return undefined;
-        const [low = 0, high = 0] = number; // the status
-        return reaped === pid && (low & 0x7f) === 0 ? high : null;
-      },
-    };
+    return find();
   } catch {
     return undefined;
   }
+}
+
+function wrapPrograms(declare: Declare): ProgramCalls {
+  const pipe2 = declare('pipe2', 'int', 'void *', 'int');
+  const fcntl = declare('fcntl', 'int', 'int', 'int', 'int');
+  const waitpid = declare('waitpid', 'int', 'int', 'void *', 'int');
+  const initActions = declare('posix_spawn_file_actions_init', 'int', 'void *');
+  const destroyActions = declare('posix_spawn_file_actions_destroy', 'int', 'void *');
+  const addOpen = declare('posix_spawn_file_actions_addopen', 'int', 'void *', 'int', 'str', 'int', 'uint32_t');
+  const addDup2 = declare('posix_spawn_file_actions_adddup2', 'int', 'void *', 'int', 'int');
+  const addChdir = declare('posix_spawn_file_actions_addchdir_np', 'int', 'void *', 'str');
+  const initAttributes = declare('posix_spawnattr_init', 'int', 'void *');
+  const setFlags = declare('posix_spawnattr_setflags', 'int', 'void *', 'short');
+  const setDefaults = declare('posix_spawnattr_setsigdefault', 'int', 'void *', 'void *');
+  const setMask = declare('posix_spawnattr_setsigmask', 'int', 'void *', 'void *');
+  const spawn = declare('posix_spawn', 'int', 'void *', 'str', 'void *', 'void *', 'str *', 'str *');
+
+  const attributes = Buffer.alloc(SPAWN_BYTES);
+  initAttributes(attributes);
+  setFlags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  setDefaults(attributes, Buffer.alloc(SIGNAL_SET_BYTES, 0xff));
+  setMask(attributes, Buffer.alloc(SIGNAL_SET_BYTES));
+  // Nothing else runs while one of the calls is made.
+  const ends = Buffer.alloc(8);
+  const actions = Buffer.alloc(SPAWN_BYTES);
+  const number = Buffer.alloc(4);
+
+  return {
+    pipe(bytes) {
+      if (pipe2(ends, O_CLOEXEC) !== 0) return undefined;
+      const [reading, writing] = [ends.readInt32LE(0), ends.readInt32LE(4)];
+      fcntl(reading, F_SETFL, O_NONBLOCK);
+      if (bytes !== undefined) fcntl(reading, F_SETPIPE_SZ, bytes);
+      return { reading, writing };
+    },
+    start({ file, args, env, stdin }, stdout, stderr) {
+      initActions(actions);
+      if (stdin === undefined) addOpen(actions, 0, '/dev/null', 0, 0);
+      else addDup2(actions, stdin, 0);
+      addDup2(actions, stdout, 1);
+      addDup2(actions, stderr, 2);
+      addChdir(actions, '/');
+      const variables = Object.entries(env).map((pair) => pair.join('='));
+      const error = spawn(number, file, actions, attributes, [file, ...args, null], [...variables, null]);
+      destroyActions(actions);
+      return error === 0 ? { pid: number.readInt32LE(0) } : { error };
+    },
+    reap(pid) {
+      const reaped = waitpid(pid, number, WNOHANG);
+      if (reaped === 0) return undefined;
+      const [low = 0, high = 0] = number; // the status
+      return reaped === pid && (low & 0x7f) === 0 ? high : null;
+    },
+  };
 }

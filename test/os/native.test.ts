@@ -41,8 +41,25 @@ t.test('where a call is missing or fails nothing is thrown either', (t) => {
   t.same([old.startsPrograms, old.pipe(), old.reap(1)], [false, undefined, undefined]);
   t.equal(old.startProgram({ file: '/bin/true', args: [], env: {} }, 1, 2), 'ENOSYS');
 
+  const older = changed((name, ...rest) => {
+    if (name === 'statx') throw new Error('no such function');
+    return libc.func(name, ...rest);
+  });
+  t.equal(older.lookAt(0), undefined);
+
   const exhausted = changed((name, ...rest) => (name === 'pipe2' ? () => -1 : libc.func(name, ...rest)));
   t.same([exhausted.startsPrograms, exhausted.pipe()], [true, undefined]);
+  t.end();
+});
+
+t.test('what a file is, is known only where the kernel tells all of it', (t) => {
+  const telling = (mask: number): Native => {
+    const statx = (...given: unknown[]): number => ((given[4] as Buffer).writeUInt32LE(mask), 0);
+    return loadNative(() => ({ load: () => ({ func: () => statx }) }), { platform: 'linux', arch: 'x64' }) as Native;
+  };
+  t.match(telling(0x201).lookAt(0), { isFile: false, isDirectory: false });
+  t.equal(telling(0x001).lookAt(0), undefined, 'without a size');
+  t.equal(kernel.lookAt(-1), undefined);
   t.end();
 });
 
