@@ -43,8 +43,8 @@ export type Access =
 
 /** The one way to a value, whoever asks. */
 export interface Accesses {
-  /** Settles once the audit record is written, or could not be: only then may there be an answer. */
-  open(request: AccessRequest): Promise<Access>;
+  /** There once the audit record is written, or could not be: only then may there be an answer. */
+  open(request: AccessRequest): Access | Promise<Access>;
 }
 
 /** How a request ended, before anything is told to anybody. */
@@ -77,20 +77,22 @@ export function createAccesses({ audit, metrics, log }: AccessParts): Accesses {
     }
   }
 
-  function record(request: AccessRequest, ending: Ending): Promise<Access> {
+  function record(request: AccessRequest, ending: Ending): Access | Promise<Access> {
     tellWhy(request, ending);
     metrics.countDecision(ending.decision);
-    return audit.record(recordOf(request, ending)).then(
-      (recorded) => {
-        if (recorded) return accessOf(ending);
-        giveBack(ending);
-        return { ok: false, code: 'audit_unavailable' };
-      },
-      (defect: unknown) => {
-        giveBack(ending);
-        throw defect;
-      },
-    );
+    const forget = (defect: unknown): never => {
+      giveBack(ending);
+      throw defect;
+    };
+    let recorded: boolean | Promise<boolean>;
+    try {
+      recorded = audit.record(recordOf(request, ending));
+    } catch (defect) {
+      return forget(defect);
+    }
+    return recorded instanceof Promise
+      ? recorded.then((late) => accessOf(ending, late), forget)
+      : accessOf(ending, recorded);
   }
 
   return {
@@ -105,7 +107,11 @@ function giveBack(ending: Ending): void {
   if (ending.outcome === 'ok') ending.lease.release();
 }
 
-function accessOf(ending: Ending): Access {
+function accessOf(ending: Ending, recorded: boolean): Access {
+  if (!recorded) {
+    giveBack(ending);
+    return { ok: false, code: 'audit_unavailable' };
+  }
   if (ending.outcome === 'ok') return { ok: true, lease: ending.lease };
   // Of a caller that has left nobody reads the answer.
   return { ok: false, code: isErrorCode(ending.outcome) ? ending.outcome : 'internal_error' };

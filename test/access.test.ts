@@ -8,7 +8,7 @@ import { ENVIRONMENT, IDENTITY, SECRETS_DATA } from './support/app.js';
 
 const api = SecretsApi.fromConfigData(SECRETS_DATA, { environment: ENVIRONMENT });
 
-function accessesOver(record: (record: AuditRecord) => Promise<boolean>) {
+function accessesOver(record: (record: AuditRecord) => boolean | Promise<boolean>) {
   const log: Record<string, unknown>[] = [];
   const accesses = createAccesses({
     audit: { record },
@@ -39,7 +39,7 @@ t.test('there is an answer once the record is written, and not before', async (t
   let written: (() => void) | undefined;
   const { accesses } = accessesOver(() => new Promise((resolve) => (written = (): void => resolve(true))));
   let settled = false;
-  const access = accesses.open(request('api_key')).finally(() => (settled = true));
+  const access = Promise.resolve(accesses.open(request('api_key'))).finally(() => (settled = true));
   while (written === undefined) await new Promise((resolve) => setImmediate(resolve));
   t.notOk(settled);
   written();
@@ -57,7 +57,20 @@ t.test('without a record there is none, whatever it would have been, and the val
 
 t.test('a record that ends in a defect gives the value back', async (t) => {
   const { accesses } = accessesOver(() => Promise.reject(new RangeError('canary')));
-  await t.rejects(accesses.open(request('api_key')), RangeError);
+  await t.rejects(Promise.resolve(accesses.open(request('api_key'))), RangeError);
+  const { accesses: others } = accessesOver(() => {
+    throw new RangeError('canary');
+  });
+  t.throws(() => others.open(request('api_key', { refuse: () => null })), RangeError);
+});
+
+t.test('what is known at once is there at once', (t) => {
+  for (const recorded of [true, false]) {
+    const { accesses } = accessesOver(() => recorded);
+    const access = accesses.open(request('guarded', { refuse: () => null }));
+    t.same(access, { ok: false, code: recorded ? 'access_denied' : 'audit_unavailable' });
+  }
+  t.end();
 });
 
 t.test('the rules of the way go first, and none of them reaches a backend', async (t) => {

@@ -222,8 +222,12 @@ export function buildApp({ serving, configStatus, audit, metrics, log, allow }: 
       return;
     }
     const { url = 'none', config } = request.routeOptions;
+    let sent = false;
+    reply.raw.on('finish', () => {
+      sent = true;
+    });
     over.addEventListener('abort', () => {
-      metrics.countRequest(url, reply.raw.writableFinished ? request.outcome : 'cancelled');
+      metrics.countRequest(url, sent ? request.outcome : 'cancelled');
     });
     request.serving = serving();
 

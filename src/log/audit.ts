@@ -23,8 +23,8 @@ export interface AuditRecord {
 }
 
 export interface Audit {
-  /** True once the record is written: only then may the answer be sent. */
-  record(record: AuditRecord): Promise<boolean>;
+  /** True once the record is written: only then may the answer be sent. At once where that is known. */
+  record(record: AuditRecord): boolean | Promise<boolean>;
 }
 
 /** What is said of one secret again and again, and the fields that it is made of. */
@@ -40,7 +40,7 @@ const MAX_KEPT = 1_000;
  * Audit records are written whatever the level of the log, as lines like those of pino, which takes four times as long to
  * make one: the daemon would spend a tenth of a request on it.
  */
-export function createAudit(append: (line: string) => Promise<boolean>): Audit {
+export function createAudit(append: (line: string) => boolean | Promise<boolean>): Audit {
   const kept = new Map<string, Said>();
   let now = NaN;
   let begin = '';

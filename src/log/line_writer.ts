@@ -11,17 +11,20 @@ const MAX_WAITING_LOG_BYTES = 1_048_576;
 /** Between two tries of a sink that is full. */
 const RETRY_MS = 10;
 
+/** A line that comes so long after the last one was written, which came alone, is written at once: it may be alone, too. */
+const APART_MS = 0.1;
+
 const LF = 0x0a;
 
 /**
- * Writes lines to a file descriptor, in order, all lines of one turn of the event loop in one write. It never blocks
- * the process, whoever reads the other end.
+ * Writes lines to a file descriptor, in order, all lines of one turn of the event loop in one write, apart from the first
+ * where they mostly come alone. It never blocks the process, whoever reads the other end.
  */
 export interface LineWriter {
   /** Best effort: for the log. */
   write(line: string): void;
-  /** True once the line is written; false when it could not be within the time given. For audit records. */
-  append(line: string): Promise<boolean>;
+  /** True once the line is written; false when it could not be within the time given. At once where that is known. For audit records. */
+  append(line: string): boolean | Promise<boolean>;
   /** Resolves when all lines have been written or given up. */
   drained(): Promise<void>;
   /** When drained, lets go of what it has opened itself: nothing may be written afterwards. */
@@ -55,6 +58,8 @@ export function createLineWriter(
   /** The last write ended within a line: the next one must not continue it. */
   let torn = startsTorn;
   let scheduled = false;
+  let lastWriteAt = -Infinity;
+  let lastCount = 0;
   /** While the sink lets wait. */
   let busy: Promise<void> | undefined;
   let expiry: NodeJS.Timeout | undefined;
@@ -72,6 +77,8 @@ export function createLineWriter(
     const lines = takeWaiting();
     const bytes = bytesOf(lines);
     const result = sink.write(bytes);
+    lastCount = lines.length;
+    lastWriteAt = performance.now();
     if (result === bytes.length) end(lines, bytes, result);
     else busy = workOn(lines, bytes, result);
   }
@@ -168,10 +175,18 @@ export function createLineWriter(
 
   return {
     write: log,
-    append: (text) =>
-      new Promise((settle) => {
-        enqueue({ text, dueAt: performance.now() + timeoutMs, settle });
-      }),
+    append(text) {
+      const now = performance.now();
+      const dueAt = now + timeoutMs;
+      const isAlone = lastCount <= 1 && now - lastWriteAt >= APART_MS;
+      if (!isAlone || scheduled || busy !== undefined || sink.letsWait === true)
+        return new Promise((settle) => enqueue({ text, dueAt, settle }));
+      let known: boolean | undefined;
+      let settle = (written: boolean): void => void (known = written);
+      waiting.push({ text, dueAt, settle: (written) => settle(written) });
+      work();
+      return known ?? new Promise((later) => (settle = later));
+    },
     async drained() {
       while (scheduled || busy !== undefined) {
         await (busy ?? new Promise((resolve) => setImmediate(resolve)));
@@ -189,6 +204,8 @@ type Written = number | string | undefined | Promise<number | string | undefined
 interface Sink {
   /** The number of bytes written, or the code of the error. */
   write(bytes: Buffer): Written;
+  /** The answer always comes later. */
+  readonly letsWait?: true;
   /** Absent where nothing has been opened. */
   readonly close?: () => void;
 }
@@ -227,6 +244,7 @@ function writingAtOnce(fd: number): Sink {
 
 function writing(fd: number): Sink {
   return {
+    letsWait: true,
     write: (bytes) =>
       new Promise((resolve) => {
         write(fd, bytes, (error, written) => {

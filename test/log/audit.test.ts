@@ -68,7 +68,7 @@ t.test('it is recorded once it is written, and not before', async (t) => {
   let finish: (written: boolean) => void = () => undefined;
   const audit = createAudit(() => new Promise((resolve) => (finish = resolve)));
   let settled: boolean | undefined;
-  const recording = audit.record(RECORD).then((written) => (settled = written));
+  const recording = Promise.resolve(audit.record(RECORD)).then((written) => (settled = written));
   await new Promise((resolve) => setImmediate(resolve));
   t.equal(settled, undefined);
   finish(false);

@@ -53,24 +53,26 @@ export function secretRoute({ accesses, connections, refusalOf, closeWhenUntaken
       const { name } = request.params;
       const { identity, api } = request.serving;
       let representation: Representation | null = null;
-      accesses
-        .open({
-          id: request.id,
-          name,
-          identity,
-          api,
-          peer: connections.peerOf(request.raw.socket),
-          startedAt: request.startedAt,
-          over: request.over,
-          refuse: () => refuse(request),
-          refuseAllowed() {
-            representation = negotiate(request.headers.accept);
-            return representation === null ? 'not_acceptable' : null;
-          },
-        })
-        .then((access) => send(reply, access, name, representation))
-        // A defect, for the handler of errors.
-        .catch((error: unknown) => void reply.send(error));
+      const access = accesses.open({
+        id: request.id,
+        name,
+        identity,
+        api,
+        peer: connections.peerOf(request.raw.socket),
+        startedAt: request.startedAt,
+        over: request.over,
+        refuse: () => refuse(request),
+        refuseAllowed() {
+          representation = negotiate(request.headers.accept);
+          return representation === null ? 'not_acceptable' : null;
+        },
+      });
+      // What is thrown is a defect, for the handler of errors.
+      if (!(access instanceof Promise)) send(reply, access, name, representation);
+      else
+        access
+          .then((late) => send(reply, late, name, representation))
+          .catch((error: unknown) => void reply.send(error));
     });
   };
 }
