@@ -39,6 +39,11 @@ export interface ConnectionRules {
   readonly kernel?: Native | null;
 }
 
+/** Where a connection keeps it: to find it in a WeakMap takes longer, and a collector longer still. */
+const ARRIVAL = Symbol('arrival');
+
+type Arrived = Socket & { [ARRIVAL]?: Arrival };
+
 interface Arrival {
   readonly peer: Peer | null;
   readonly denied: boolean;
@@ -51,23 +56,22 @@ interface Arrival {
  */
 export function watchConnections(server: HttpServer, rules: ConnectionRules): Connections {
   const { limit, allow, onCredentialRequest, kernel = native } = rules;
-  const arrivals = new WeakMap<Socket, Arrival>();
   const open = new Set<Socket>();
   const http = server.listeners('connection') as ((this: HttpServer, socket: Socket) => void)[];
   let lastCameAt = performance.now();
   let whenClosed: (() => void) | undefined;
 
   server.removeAllListeners('connection');
-  server.on('connection', (socket: Socket) => {
+  server.on('connection', (socket: Arrived) => {
     lastCameAt = performance.now();
     open.add(socket);
-    socket.once('close', () => {
+    socket.on('close', () => {
       open.delete(socket);
       if (open.size === 0) whenClosed?.();
     });
     const peer = peerOf(socket, kernel);
     const denied = allow !== undefined && !isListed(allow, peer, socket, kernel);
-    arrivals.set(socket, { peer, denied, surplus: open.size > limit() });
+    socket[ARRIVAL] = { peer, denied, surplus: open.size > limit() };
     const asked = credentialRequestOf(socket, peer, kernel);
     if (asked !== null) onCredentialRequest(socket, asked, peer as Peer);
     else if (open.size > 2 * limit()) socket.destroy();
@@ -75,9 +79,9 @@ export function watchConnections(server: HttpServer, rules: ConnectionRules): Co
   });
 
   return {
-    isSurplus: (socket) => open.size > limit() && arrivals.get(socket)?.surplus === true,
-    peerOf: (socket) => arrivals.get(socket)?.peer ?? null,
-    isDenied: (socket) => allow !== undefined && arrivals.get(socket)?.denied !== false,
+    isSurplus: (socket: Arrived) => open.size > limit() && socket[ARRIVAL]?.surplus === true,
+    peerOf: (socket: Arrived) => socket[ARRIVAL]?.peer ?? null,
+    isDenied: (socket: Arrived) => allow !== undefined && socket[ARRIVAL]?.denied !== false,
     get lastCameAt() {
       return lastCameAt;
     },

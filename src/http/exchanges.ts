@@ -30,20 +30,24 @@ interface Exchange {
   readonly end: () => void;
 }
 
+/** Where a connection keeps its own, as to find them in a WeakMap takes longer. */
+const EXCHANGES = Symbol('exchanges');
+
+type Connection = Duplex & { [EXCHANGES]?: Exchange[] };
+
 export function createExchanges(): Exchanges {
-  // Lists and not sets: a set that is filled and emptied all the time keeps what it held from being collected early.
-  const connections = new WeakMap<Duplex, Exchange[]>();
   let open = 0;
   let quietSince = performance.now();
   let waiting: (() => void)[] = [];
 
-  function exchangesOf(socket: Duplex): Exchange[] {
-    const known = connections.get(socket);
+  function exchangesOf(socket: Connection): Exchange[] {
+    const known = socket[EXCHANGES];
     if (known !== undefined) return known;
+    // A list and not a set: a set that is filled and emptied all the time keeps what it held from being collected early.
     const exchanges: Exchange[] = [];
-    connections.set(socket, exchanges);
+    socket[EXCHANGES] = exchanges;
     // Of pipelined answers Node 20 closes only the one whose turn it is.
-    socket.once('close', () => {
+    socket.on('close', () => {
       for (const { end } of [...exchanges]) end();
     });
     return exchanges;

@@ -28,7 +28,7 @@ export function createAnswerTimeout(timeoutMs: number): CloseWhenUntaken {
       return;
     }
     turns.set(socket, { over, since });
-    socket.once('close', () => turns.delete(socket));
+    socket.on('close', () => turns.delete(socket));
   }
 
   function look(): void {

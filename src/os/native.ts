@@ -97,6 +97,7 @@ const SIGNAL_SET_BYTES = 128;
 /** What the address of a Unix socket takes: two bytes for the family, and the name. */
 const ADDRESS_BYTES = 110;
 const FAMILY_BYTES = 2;
+const NO_NAME = Buffer.alloc(0);
 
 /** The structure of statx, and where what is asked for stands in it. */
 const STATX = { bytes: 256, mask: 0, mode: 28, size: 40 } as const;
@@ -168,7 +169,8 @@ function wrap(koffi: Koffi): Native {
   function nameBy(call: Call, fd: number): Buffer | undefined {
     length.writeUInt32LE(ADDRESS_BYTES);
     if (call(fd, address, length) !== 0 || address.readUInt16LE(0) !== AF_UNIX) return undefined;
-    return Buffer.from(address.subarray(FAMILY_BYTES, length.readUInt32LE(0)));
+    const end = length.readUInt32LE(0);
+    return end === FAMILY_BYTES ? NO_NAME : Buffer.from(address.subarray(FAMILY_BYTES, end));
   }
 
   function errorCode(): string {
