@@ -86,7 +86,7 @@ async function run(surroundings: Surroundings): Promise<Results> {
   ];
   for (const way of ways) {
     progress(`backends: warming up, ${way.store}`);
-    await way.measure(way.isSlow === true ? pace.commandMs / 4 : pace.warmUpMs);
+    await way.measure(way.isSlow === true ? pace.commandMs / 4 : 4 * pace.warmUpMs);
   }
   let round = 0;
   const measured = await inTurn(pace.rounds, ways, (way) => {

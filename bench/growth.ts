@@ -102,7 +102,7 @@ async function growthOfRefs({ t, pace, progress }: Surroundings): Promise<Part> 
       measure: (ms: number) => callers.load({ socket, ms, status: kind.status, requests: [kind.request] }),
     })),
   );
-  for (const contender of contenders) await contender.measure(pace.warmUpMs / 4);
+  for (const contender of contenders) await contender.measure(pace.warmUpMs);
   const measured = await inTurn(pace.rounds, contenders, (contender) => roundOf(contender, pace.roundMs / 4));
   const p50 = (refs: number, kind: (typeof kinds)[number]): number[] =>
     p50s([...measured].find(([of]) => of.refs === refs && of.kind === kind)?.[1] ?? []);
