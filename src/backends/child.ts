@@ -14,8 +14,11 @@ const LOOK_MS = 50;
 /** How often it is looked for before it is listened to. Most programs have ended before the first time. */
 const LOOKS = 3;
 
-/** What a program can print before somebody reads it. Most values are smaller. */
-const OUTPUT_BYTES = 1_048_576;
+/**
+ * What a program can print before somebody reads it. Most values are smaller. A user may have some 64 MiB of it, and gets
+ * pipes that hold next to nothing beyond that: enough for hundreds of programs at once.
+ */
+const OUTPUT_BYTES = 262_144;
 
 /** A program that runs, in a process group of its own. */
 export interface Child {
