@@ -17,12 +17,17 @@ type Done<T> = (error: Error | null | undefined, value: T) => void;
 /** Does something with a file that the configuration names, when it is its turn. */
 export function onDisk<T>(begin: (done: Done<T>) => void): Promise<T> {
   return new Promise((resolve, reject) => {
+    const done: Done<T> = (error, value) => {
+      threads.leave();
+      if (error) reject(error);
+      else resolve(value);
+    };
     const act = (): void => {
-      begin((error, value) => {
-        threads.leave();
-        if (error) reject(error);
-        else resolve(value);
-      });
+      try {
+        begin(done);
+      } catch (error) {
+        done(error as Error, undefined as T); // Node throws what it does not even pass on
+      }
     };
     if (threads.tryEnter()) act();
     else void threads.enter(never).then(act);
