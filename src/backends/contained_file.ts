@@ -1,13 +1,7 @@
 import { closeSync, constants, readlinkSync } from 'node:fs';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
-import { closeFile, openFile, readFile, statFile } from '../os/disk.js';
+import { closeFile, descriptorPath, holdFile, openFile, type Place, readFile, statFile } from '../os/disk.js';
 import { type BackendFailure, failure, type ProbeAnswer } from './backend.js';
-
-/**
- * Linux's O_PATH, which Node has no name for: a descriptor that stands for a file without opening it, so that a FIFO
- * does not wait, a device does nothing, and no right to read is asked for.
- */
-const O_PATH = 0o10_000_000;
 
 const READ_AT_ONCE = 1_048_576;
 
@@ -38,7 +32,7 @@ export async function withContainedFile<T>(
 ): Promise<T | BackendFailure> {
   return withRoot(root, (directory, standsAt) => {
     if (signal.aborted) return TIMED_OUT;
-    return holding(`${descriptorPath(directory)}/${path}`, O_PATH, failureOfEntry, async (held) => {
+    return holding({ path, directory }, failureOfEntry, async (held) => {
       const size = await sizeOfEntry(held, standsAt);
       if (typeof size !== 'number') return size;
       if (signal.aborted) return TIMED_OUT;
@@ -113,7 +107,7 @@ function withRoot<T>(
   root: string,
   use: (directory: number, standsAt: Buffer) => T | BackendFailure | Promise<T | BackendFailure>,
 ): Promise<T | BackendFailure> {
-  return holding(root, O_PATH | constants.O_DIRECTORY, failureOfRoot, (directory) => {
+  return holding({ path: root, isDirectory: true }, failureOfRoot, (directory) => {
     let standsAt: Buffer;
     try {
       standsAt = placeOf(directory);
@@ -124,16 +118,15 @@ function withRoot<T>(
   });
 }
 
-/** Holds, uses and lets go, and turns what the system refuses into an answer. To let go of what is not open waits for nobody. */
+/** Holds, uses and lets go, and turns what the system refuses into an answer. */
 async function holding<T>(
-  path: string,
-  flags: number,
+  place: Place,
   failureOf: (error: unknown) => BackendFailure,
   use: (fd: number) => T | Promise<T>,
 ): Promise<T | BackendFailure> {
   let fd: number;
   try {
-    fd = await openFile(path, flags);
+    fd = await holdFile(place);
   } catch (error) {
     return failureOf(error);
   }
@@ -142,11 +135,6 @@ async function holding<T>(
   } finally {
     closeSync(fd);
   }
-}
-
-/** Leads the kernel to the very file that is held, wherever it stands by now. */
-function descriptorPath(fd: number): string {
-  return `/proc/self/fd/${fd}`;
 }
 
 /**

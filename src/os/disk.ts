@@ -1,4 +1,4 @@
-import { close, fstat, open, read, type Stats } from 'node:fs';
+import { close, constants, fstat, open, read, type Stats } from 'node:fs';
 import { createGate } from '../gate.js';
 import { type FileLook, type Native, native } from './native.js';
 
@@ -34,6 +34,38 @@ export function onDisk<T>(begin: (done: Done<T>) => void): Promise<T> {
   });
 }
 
+/**
+ * Linux's O_PATH, which Node has no name for: a descriptor that stands for a file without opening it, so that a FIFO
+ * does not wait, a device does nothing, and no right to read is asked for.
+ */
+const O_PATH = 0o10_000_000;
+
+/** What stands at a path, below an open directory if one is named. */
+export interface Place {
+  readonly path: string;
+  readonly directory?: number;
+  /** Refused unless it is one. */
+  readonly isDirectory?: boolean;
+}
+
+/**
+ * A descriptor that stands for it and has opened nothing; to close it waits for nobody. At once where the kernel has
+ * looked the path up before and remembers it.
+ */
+export function holdFile(place: Place, kernel: Native | null = native): number | Promise<number> {
+  const { path, directory, isDirectory = false } = place;
+  const flags = isDirectory ? constants.O_DIRECTORY : 0;
+  return (
+    kernel?.hold(path, flags, directory) ??
+    openFile(directory === undefined ? path : `${descriptorPath(directory)}/${path}`, flags | O_PATH)
+  );
+}
+
+/** Leads the kernel to the very file that is held, wherever it stands by now. */
+export function descriptorPath(fd: number): string {
+  return `/proc/self/fd/${fd}`;
+}
+
 /** A descriptor, to be closed. Rejects, as the others do, with what the system says. */
 export function openFile(path: string, flags: number): Promise<number> {
   return onDisk((done) => open(path, flags, done));
@@ -49,9 +81,19 @@ async function askDisk(fd: number): Promise<FileLook> {
   return { isFile: stat.isFile(), isDirectory: stat.isDirectory(), size: stat.size };
 }
 
-/** How many bytes have been read on; 0 at the end. */
-export function readFile(fd: number, buffer: Buffer, at: number, length: number): Promise<number> {
-  return onDisk((done) => read(fd, buffer, at, length, null, done));
+/** To copy more takes as long as to ask another thread for it, and all else would wait. */
+const READ_HERE_BYTES = 65_536;
+
+/** How many bytes have been read on; 0 at the end. At once where they are few and in the system's memory. */
+export function readFile(
+  fd: number,
+  buffer: Buffer,
+  at: number,
+  length: number,
+  kernel: Native | null = native,
+): number | Promise<number> {
+  const already = length > READ_HERE_BYTES ? undefined : kernel?.readCached(fd, buffer, at, length);
+  return already ?? onDisk<number>((done) => read(fd, buffer, at, length, null, done));
 }
 
 /** Nobody has to wait for it. */

@@ -34,6 +34,13 @@ export interface Native {
   reap(pid: number): number | null | undefined;
   /** What the kernel knows of an open file by itself, without asking a disk or a server; undefined where it cannot tell. */
   lookAt(fd: number): FileLook | undefined;
+  /**
+   * A descriptor that stands for what is at a path, below an open directory if one is named, without opening it. Undefined
+   * where a disk or a server would have to be asked, and where it is refused.
+   */
+  hold(path: string, flags: number, directory?: number): number | undefined;
+  /** How many bytes of a file have been read on out of memory; 0 at the end; undefined where a disk would have to be asked. */
+  readCached(fd: number, buffer: Buffer, at: number, length: number): number | undefined;
   /** The bytes of an option of the socket itself; undefined where it has none. */
   socketOption(fd: number, name: number, size: number): Buffer | undefined;
   /** The address of the other end, without its family: empty, a path, or a zero byte and an abstract name. */
@@ -72,9 +79,15 @@ const SHUT_RD = 0;
 const F_SETFD = 2;
 const F_SETFL = 4;
 const F_SETPIPE_SZ = 1031;
+const O_PATH = 0o10_000_000;
 const AT_EMPTY_PATH = 0x1000;
 const AT_STATX_DONT_SYNC = 0x4000;
 const STATX_TYPE_AND_SIZE = 0x201;
+const SYS_OPENAT2 = 437;
+const RESOLVE_CACHED = 0x20;
+const AT_FDCWD = -100;
+const RWF_NOWAIT = 0x8;
+const ON_FROM_WHERE_IT_IS = -1;
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
@@ -101,6 +114,12 @@ const NO_NAME = Buffer.alloc(0);
 
 /** The structure of statx, and where what is asked for stands in it. */
 const STATX = { bytes: 256, mask: 0, mode: 28, size: 40 } as const;
+
+/** The structure of openat2: what is asked of the file, the rights of a new one, and how the path is followed. */
+const OPEN_HOW = { bytes: 24, flags: 0, resolve: 16 } as const;
+
+/** The structure of readv. */
+const IOVEC = { bytes: 16, address: 0, length: 8 } as const;
 
 /** Most options of a socket fit. */
 const OPTION_BYTES = 256;
@@ -151,6 +170,7 @@ function wrap(koffi: Koffi): Native {
   const getenv = declare('getenv', 'void *', 'str') as unknown as (name: string) => bigint | null;
   const strlen = declare('strlen', 'size_t', 'void *');
   const memcpy = declare('memcpy', 'void *', 'void *', 'void *', 'size_t');
+  const addressOf = memcpy as unknown as (bytes: Buffer, same: Buffer, nothing: 0) => bigint;
   const bzero = declare('explicit_bzero', 'void', 'void *', 'size_t');
 
   // Of the calls that each connection makes: nothing else runs while one is made.
@@ -158,6 +178,9 @@ function wrap(koffi: Koffi): Native {
   const option = Buffer.alloc(OPTION_BYTES);
   const length = Buffer.alloc(4);
   const looked = Buffer.alloc(STATX.bytes);
+  const how = Buffer.alloc(OPEN_HOW.bytes);
+  how.writeUInt32LE(RESOLVE_CACHED, OPEN_HOW.resolve);
+  const room = Buffer.alloc(IOVEC.bytes);
 
   function codeOf(number: number): string {
     return Object.entries(koffi.os.errno).find(([, value]) => value === number)?.[0] ?? String(number);
@@ -165,6 +188,8 @@ function wrap(koffi: Koffi): Native {
 
   const programs = orMissing(() => wrapPrograms(declare));
   const statx = orMissing(() => declare('statx', 'int', 'int', 'str', 'int', 'uint32_t', 'void *'));
+  const openat2 = declare('syscall', 'long', 'long', 'int', 'str', 'void *', 'size_t'); // older than most libc have it
+  const preadv2 = orMissing(() => declare('preadv2', 'long', 'int', 'void *', 'int', 'long', 'int'));
 
   function nameBy(call: Call, fd: number): Buffer | undefined {
     length.writeUInt32LE(ADDRESS_BYTES);
@@ -195,6 +220,21 @@ function wrap(koffi: Koffi): Native {
         isDirectory: type === S_IFDIR,
         size: Number(looked.readBigUInt64LE(STATX.size)),
       };
+    },
+    hold(path, flags, directory) {
+      if (path.includes('\0')) return undefined; // it would end there
+      how.writeUInt32LE(flags | O_PATH | O_CLOEXEC, OPEN_HOW.flags);
+      // An absolute path would not be one below the directory.
+      const [from, name] = directory === undefined ? [AT_FDCWD, path] : [directory, `./${path}`];
+      const held = openat2(SYS_OPENAT2, from, name, how, OPEN_HOW.bytes);
+      return held < 0 ? undefined : held;
+    },
+    readCached(fd, buffer, at, length) {
+      const into = buffer.subarray(at, at + length);
+      room.writeBigUInt64LE(addressOf(into, into, 0), IOVEC.address);
+      room.writeUInt32LE(into.length, IOVEC.length);
+      const read = preadv2?.(fd, room, 1, ON_FROM_WHERE_IT_IS, RWF_NOWAIT) ?? -1;
+      return read < 0 ? undefined : read;
     },
     socketOption(fd, name, size) {
       const value = size > OPTION_BYTES ? Buffer.alloc(size) : option;

@@ -22,10 +22,29 @@ function shown(answer: Buffer | BackendFailure): string {
   return Buffer.isBuffer(answer) ? answer.toString() : `${answer.code}/${answer.reason}`;
 }
 
+/** The module on a disk that does some things otherwise. */
+function withDisk(t: Test, changes: Partial<typeof disk>): Promise<Contained> {
+  return t.mockImport<Contained>('../../src/backends/contained_file.js', {
+    '../../src/os/disk.ts': { ...disk, ...changes },
+  });
+}
+
+/** The module where nothing is in the system's memory, or the system is too old to say so. */
+const uncached = await withDisk(t, {
+  holdFile: (place) => disk.holdFile(place, null),
+  readFile: (fd, buffer, at, length) => disk.readFile(fd, buffer, at, length, null),
+});
+
 /** What is read of a path below a root, or code and reason. */
-async function read(root: string, path: string, module: Contained = contained): Promise<string> {
+async function readBy(module: Contained, root: string, path: string): Promise<string> {
   const signal = never();
   return shown(await module.withContainedFile(root, path, signal, (file) => module.readBounded(file, 1_000, signal)));
+}
+
+/** The same, and it makes no difference what is in the system's memory. */
+async function read(root: string, path: string): Promise<string> {
+  const [one, other] = [await readBy(contained, root, path), await readBy(uncached, root, path)];
+  return one === other ? one : `${one}, or ${other}`;
 }
 
 /** A root with an entry, beside a file that is none. */
@@ -159,23 +178,15 @@ t.test('a file that is renamed or removed once it is held is read all the same',
   }
 });
 
-/** The module on a disk that does some things otherwise. */
-function withDisk(t: Test, changes: Partial<typeof disk>): Promise<Contained> {
-  return t.mockImport<Contained>('../../src/backends/contained_file.js', {
-    '../../src/os/disk.ts': { ...disk, ...changes },
-  });
-}
-
 /** The module where something happens once a file is held and before it is looked at. */
 async function withMeanwhile(t: Test, meanwhile: () => void): Promise<Contained> {
-  let opened = 0;
-  const openFile = async (path: string, flags: number): Promise<number> => {
-    const fd = await disk.openFile(path, flags);
-    opened += 1;
-    if (opened === 2) meanwhile(); // the first one is the root, the third is what will be read
-    return fd;
-  };
-  return withDisk(t, { openFile });
+  return withDisk(t, {
+    async holdFile(place) {
+      const fd = await disk.holdFile(place);
+      if (place.isDirectory !== true) meanwhile(); // the root is
+      return fd;
+    },
+  });
 }
 
 t.test('what is put into the place of a file once it is held is not opened', async (t) => {
@@ -185,32 +196,30 @@ t.test('what is put into the place of a file once it is held is not opened', asy
     rmSync(entry);
     symlinkSync('../../outside', entry);
   });
-  t.equal(await read(root, 'a/entry', module), 'value', 'the file that was there');
+  t.equal(await readBy(module, root, 'a/entry'), 'value', 'the file that was there');
   t.equal(await read(root, 'a/entry'), NO_ENTRY, 'the next one sees the symlink');
 });
 
 t.test('a symlink that is put into the place of the root once it is held changes nothing', async (t) => {
   const { folder, root } = roots(t);
-  let opened = 0;
   const module = await withDisk(t, {
-    openFile: async (path, flags) => {
-      const fd = await disk.openFile(path, flags);
-      opened += 1;
-      if (opened === 1) {
+    async holdFile(place) {
+      const fd = await disk.holdFile(place);
+      if (place.isDirectory === true) {
         renameSync(root, join(folder, 'moved'));
         symlinkSync('root-beside', root);
       }
       return fd;
     },
   });
-  t.equal(await read(root, 'a/entry', module), 'value');
+  t.equal(await readBy(module, root, 'a/entry'), 'value');
   t.equal(await read(root, 'a/entry'), NO_ENTRY);
 });
 
 t.test('a file that is moved out of the root before it is looked at is no entry', async (t) => {
   const { folder, root } = roots(t);
   const module = await withMeanwhile(t, () => renameSync(join(root, 'a'), join(folder, 'a')));
-  t.equal(await read(root, 'a/entry', module), NO_ENTRY);
+  t.equal(await readBy(module, root, 'a/entry'), NO_ENTRY);
 });
 
 t.test('whatever is swapped how often: a reader sees the inside or nothing, never the outside', async (t) => {
@@ -219,7 +228,8 @@ t.test('whatever is swapped how often: a reader sees the inside or nothing, neve
   const swapper = execSwapper(t, join(root, 'a'));
   const seen = new Set<string>();
   const until = performance.now() + 500;
-  while (performance.now() < until || seen.size < 2) seen.add(await read(root, 'a/entry'));
+  while (performance.now() < until || seen.size < 2)
+    for (const module of [contained, uncached]) seen.add(await readBy(module, root, 'a/entry'));
   swapper.kill('SIGKILL');
   t.same([...seen].sort(), [NO_ENTRY, 'value']);
 });
@@ -279,7 +289,7 @@ async function readFailing(t: Test, root: string, fail: () => Promise<never>): P
       return buffers.length === 1 ? disk.readFile(fd, buffer, at, 1) : fail();
     },
   });
-  return [await read(root, 'a/entry', module), buffers];
+  return [await readBy(module, root, 'a/entry'), buffers];
 }
 
 t.test('what was read before a failure is filled with zeros', async (t) => {
@@ -335,14 +345,14 @@ function systemError(code: string): () => Promise<never> {
 t.test('without /proc nothing is opened, as nothing could be checked', async (t) => {
   const { root } = roots(t);
   const module = await withoutPlaces(t, 0);
-  t.equal(await read(root, 'a/entry', module), 'backend_unavailable/proc_missing');
+  t.equal(await readBy(module, root, 'a/entry'), 'backend_unavailable/proc_missing');
   t.match(await module.probeDirectory(root), { ok: false, reason: 'proc_missing' });
 });
 
 t.test('a system that fails otherwise makes the store unavailable', async (t) => {
   const { root } = roots(t);
   const module = await withDisk(t, { openFile: systemError('EMFILE') });
-  t.equal(await read(root, 'a/entry', module), 'backend_unavailable/cannot_read');
+  t.equal(await readBy(module, root, 'a/entry'), 'backend_unavailable/cannot_read');
   const unreadable = await withoutPlaces(t, 1);
-  t.equal(await read(root, 'a/entry', unreadable), NO_ENTRY);
+  t.equal(await readBy(unreadable, root, 'a/entry'), NO_ENTRY);
 });
