@@ -26,8 +26,11 @@ const CONFIGURATION = {
   policies: { open: { allowed_principals: ['marketdata'] } },
 };
 
-/** A gopass that starts quickly, for the daemon to become warm with. */
-const QUICK = { store: 'quick', name: 'quick_key' } as const;
+/** Secrets of a gopass that starts quickly, for the daemon to become warm with. */
+const QUICK_NAMES = NAMES.map((name) => `quick_${name}`);
+
+/** The callers meanwhile, one after the other, and how many times as long as in other benches each of them goes on. */
+const WARMING = { callers: [1, NAMES.length, 1], times: 3 } as const;
 
 const DAEMON = 'mxm-secretsd';
 const DIRECT = '`gopass show`';
@@ -55,17 +58,26 @@ function serveStore(t: Ending, { gopass, environment: env }: GopassStore, launch
   const secrets = {
     stores: {
       red: { ...CONFIGURATION.stores.red, binary: gopass },
-      [QUICK.store]: { backend: 'gopass', root: 'mxm', binary: fakeGopass(t, 'echo value').file },
+      quick: { backend: 'gopass', root: 'mxm', binary: fakeGopass(t, 'echo value').file },
     },
-    refs: { ...refs, [QUICK.name]: { store: QUICK.store, path: 'key', policy: 'open' } },
+    refs: {
+      ...refs,
+      ...Object.fromEntries(QUICK_NAMES.map((name) => [name, { store: 'quick', path: name, policy: 'open' }])),
+    },
     policies,
   };
   return serveDaemon(t, { secrets: JSON.stringify(secrets), env, launch });
 }
 
-/** What a daemon does is compiled as it is done again and again, which takes far more requests than gopass answers in a minute. */
+/**
+ * What a daemon does is compiled as it is done again and again, which takes far more requests than gopass answers in a
+ * minute, and anew when it is done otherwise than before: so with one caller and with all.
+ */
 async function warmUp(callers: Callers, { socket }: Served, { warmUpMs }: Surroundings['pace']): Promise<void> {
-  await callers.load({ socket, ms: 6 * warmUpMs, requests: [requestFor(`/secrets/${QUICK.name}`)] });
+  const requests = QUICK_NAMES.map((name) => requestFor(`/secrets/${name}`));
+  for (const count of WARMING.callers) {
+    await callers.load({ socket, callers: count, ms: WARMING.times * warmUpMs, requests });
+  }
 }
 
 function showCommand(gopass: string, name: string): string[] {
@@ -154,7 +166,7 @@ async function run(surroundings: Surroundings): Promise<Results> {
     targets: targetsOf(levels, wider, shared.calls),
     notes: [
       `A \`GET\` over the socket, on kept connections, beside \`gopass show -n -- ENTRY\` of the same entries, as a user would start it. The daemon runs the same, and tells gopass by a variable where gpg is, which it would start gpgconf for each time: to see what that is worth the command is started so, too. Commands are started with ${startedHow()} by a process that lives on, their output read through a pipe; the key has no passphrase. Each caller has a secret of its own. The daemon runs as many gopass at once as there are cores.`,
-      `Before it is measured a daemon has answered requests for ${(6 * pace.warmUpMs) / 1_000} s that a script answers in the place of gopass, so that its own code is compiled, as it is after the first minutes of its life.`,
+      `Before it is measured a daemon has answered requests for ${(WARMING.callers.length * WARMING.times * pace.warmUpMs) / 1_000} s, of one caller and of all, that a script answers in the place of gopass, so that its own code is compiled, as it is after the first minutes of its life.`,
       'CPU is that of the daemon and its children, and on the other side of the process that starts the commands and its children. gpg-agent, which serves all, is in none. A p99 is that of all reads of all rounds where a round has fewer than 100.',
     ],
   };
