@@ -281,7 +281,7 @@ function targetsOf(levels: readonly Level[], wider: Wider, calls: readonly numbe
     {
       target:
         'gopass, any number of callers: at least 0.95 × the most reads/s that `gopass show` gives to as many or fewer',
-      figure: `${tell(rate.ratio)} at ${rate.callers === 1 ? 'one caller' : `${rate.callers} callers`}, the least; with ${wider.atOnce} backend calls at once ${tell(wider.ratio)}`,
+      figure: `${tell(rate.ratio)} at ${rate.callers === 1 ? 'one caller' : `${rate.callers} callers`}, the least${besideAsMany(levels, rate.callers)}; with ${wider.atOnce} backend calls at once ${tell(wider.ratio)}`,
       met: rate.ratio.median >= 0.95,
     },
     {
@@ -290,6 +290,15 @@ function targetsOf(levels: readonly Level[], wider: Wider, calls: readonly numbe
       met: calls.every((count) => count === 1),
     },
   ];
+}
+
+/** What the command gives when no more of it run at once than the daemon runs by default: more of them fill its pauses. */
+function besideAsMany(levels: readonly Level[], callers: number): string {
+  const cores = availableParallelism();
+  const [ours, theirs] = [callers, cores].map((count) => levels.find((level) => level.callers === count));
+  if (ours === undefined || theirs === undefined) return '';
+  const ratio = ratioOf(rates(ours.daemon), rates(theirs.direct));
+  return `, and ${tell(ratio)} × what it gives to ${cores}, as many as the daemon starts at once by default`;
 }
 
 /** Beside the number of callers, as many or fewer, at which the command itself is at its best. */
