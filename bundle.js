@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 
 /**
- * What packages would load at every start for what is never asked of them here: Fastify for the schemas of requests, TLS
- * and HTTP/2, prom-client for other processes and gateways, pino for other threads. Each is replaced by an empty object,
+ * What packages would load at every start for what is never asked of them here: Fastify for the schemas of requests, TLS,
+ * HTTP/2, proxies and the versions of plugins, prom-client for other processes and gateways, pino for other threads. Each is replaced by an empty object,
  * so that using it after all fails.
  */
 const LEFT_OUT = {
@@ -15,11 +15,14 @@ const LEFT_OUT = {
   'node:http2': ['fastify'],
   'node:https': ['fastify'],
   'light-my-request': ['fastify'],
+  '@fastify/proxy-addr': ['fastify'],
+  semver: ['fastify'],
   './lib/cluster': ['prom-client'],
   './lib/defaultMetrics': ['prom-client'],
   './lib/pushgateway': ['prom-client'],
   './lib/summary': ['prom-client'],
   './transport': ['pino'],
+  './lib/transport': ['pino'],
 };
 
 /** @type {import('esbuild').Plugin} */
