@@ -30,6 +30,22 @@ export function machine(): Record<string, string> {
   };
 }
 
+/** Follows the share of processor time that other machines on the same hardware take of this one, in percent. */
+export function watchSteal(): () => number {
+  const before = processorTicks();
+  return () => {
+    const now = processorTicks();
+    return (100 * (now.stolen - before.stolen)) / (now.all - before.all);
+  };
+}
+
+function processorTicks(): { readonly stolen: number; readonly all: number } {
+  const [line = ''] = readFileSync('/proc/stat', 'latin1').split('\n');
+  // user, nice, system, idle, iowait, irq, softirq, steal; what follows is in user already.
+  const ticks = line.split(/ +/).slice(1, 9).map(Number);
+  return { stolen: ticks[7] ?? 0, all: ticks.reduce((sum, count) => sum + count, 0) };
+}
+
 /** What the audit records of the benches are written to. */
 export function fileSystem(): string {
   const { type } = statfsSync(tmpdir());

@@ -8,7 +8,7 @@ import { ROOT } from '../test/support/markdown.js';
 import type { Ending } from '../test/support/temporary.js';
 import { type Bench, FULL_PACE, type Pace, QUICK_PACE, type Results } from './bench.js';
 import { answers } from './load.js';
-import { machine } from './machine.js';
+import { machine, watchSteal } from './machine.js';
 import { plotSvg } from './plot.js';
 import { type Progress, progressOn } from './progress.js';
 import { benchmarksPage, type Report, reportText, type Section } from './report.js';
@@ -70,6 +70,7 @@ async function main(): Promise<number> {
     return EXIT.usage;
   }
   const setting = machine();
+  const stolen = watchSteal();
   const progress = progressOn(process.stderr);
   const sections: Section[] = [];
   for (const bench of ordered.benches) {
@@ -77,6 +78,7 @@ async function main(): Promise<number> {
     sections.push({ name, title, results: await measure(bench, ordered.pace, progress) });
   }
   progress.done();
+  setting['processor time that other machines took meanwhile'] = `${stolen().toFixed(1)} %`;
   setting['answers, and those by 503, which are in no figure'] =
     `${answers.measured.toLocaleString('en-US')}, ${answers.refused}`;
   const report = { setting, sections };
