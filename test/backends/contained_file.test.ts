@@ -351,8 +351,10 @@ t.test('without /proc nothing is opened, as nothing could be checked', async (t)
 
 t.test('a system that fails otherwise makes the store unavailable', async (t) => {
   const { root } = roots(t);
-  const module = await withDisk(t, { openFile: systemError('EMFILE') });
-  t.equal(await readBy(module, root, 'a/entry'), 'backend_unavailable/cannot_read');
+  for (const failing of [{ holdFile: systemError('EMFILE') }, { openFile: systemError('EMFILE') }]) {
+    const module = await withDisk(t, failing);
+    t.equal(await readBy(module, root, 'a/entry'), 'backend_unavailable/cannot_read');
+  }
   const unreadable = await withoutPlaces(t, 1);
   t.equal(await readBy(unreadable, root, 'a/entry'), NO_ENTRY);
 });
