@@ -6,8 +6,8 @@ import { build } from 'esbuild';
 
 /**
  * What packages would load at every start for what is never asked of them here: Fastify for the schemas of requests, TLS,
- * HTTP/2, proxies and the versions of plugins, prom-client for other processes and gateways, pino for other threads. Each is replaced by an empty object,
- * so that using it after all fails.
+ * HTTP/2, proxies and the versions of plugins, prom-client for other processes and gateways, pino for other threads. Each
+ * is replaced by an empty object, so that using it after all fails.
  */
 const LEFT_OUT = {
   '@fastify/ajv-compiler': ['fastify'],

@@ -1,6 +1,6 @@
 import { close, constants, fstat, open, read, type Stats } from 'node:fs';
 import { createGate } from '../gate.js';
-import { type FileLook, type Native, native } from './native.js';
+import { type FileLook, type Native, native, O_PATH } from './native.js';
 
 /**
  * Node has four threads for files, unless its environment says otherwise, and a disk that hangs keeps each one that waits
@@ -33,12 +33,6 @@ export function onDisk<T>(begin: (done: Done<T>) => void): Promise<T> {
     else void threads.enter(never).then(act);
   });
 }
-
-/**
- * Linux's O_PATH, which Node has no name for: a descriptor that stands for a file without opening it, so that a FIFO
- * does not wait, a device does nothing, and no right to read is asked for.
- */
-const O_PATH = 0o10_000_000;
 
 /** What stands at a path, below an open directory if one is named. */
 export interface Place {

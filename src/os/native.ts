@@ -68,6 +68,12 @@ export interface Native {
   takeVariable(name: string): Buffer | undefined;
 }
 
+/**
+ * Linux's O_PATH, which Node has no name for: a descriptor that stands for a file without opening it, so that a FIFO
+ * does not wait, a device does nothing, and no right to read is asked for.
+ */
+export const O_PATH = 0o10_000_000;
+
 const SOL_SOCKET = 1;
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
@@ -79,7 +85,6 @@ const SHUT_RD = 0;
 const F_SETFD = 2;
 const F_SETFL = 4;
 const F_SETPIPE_SZ = 1031;
-const O_PATH = 0o10_000_000;
 const AT_EMPTY_PATH = 0x1000;
 const AT_STATX_DONT_SYNC = 0x4000;
 const STATX_TYPE_AND_SIZE = 0x201;

@@ -183,7 +183,7 @@ async function withMeanwhile(t: Test, meanwhile: () => void): Promise<Contained>
   return withDisk(t, {
     async holdFile(place) {
       const fd = await disk.holdFile(place);
-      if (place.isDirectory !== true) meanwhile(); // the root is
+      if (place.isDirectory !== true) meanwhile(); // not when it is the root that is held
       return fd;
     },
   });
