@@ -9,11 +9,11 @@ FROM ${NODE_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json bundle.js ./
+COPY tsconfig.json tsconfig.build.json ./
+COPY bundle bundle
 COPY src src
 COPY man man
 RUN --mount=type=cache,target=/root/.npm npm run --silent build \
-  && chmod 0755 dist/main.js \
   && npm ci --ignore-scripts --no-audit --no-fund --omit=dev
 COPY LICENSE ./
 COPY schema schema

@@ -1,18 +1,12 @@
-#!/usr/bin/env node
 // The only file that touches the arguments, the environment, the signals and the exit of the process.
 import type { Interface } from 'node:readline';
 import { isatty } from 'node:tty';
-import { setFlagsFromString } from 'node:v8';
 import { EXIT } from './cli/exit_status.js';
 import { type Input, type Io, type Output, OutputError } from './cli/io.js';
 import { run } from './cli/run.js';
 import { byDefault } from './os/default_action.js';
 import { hardenProcess } from './os/hardening.js';
 import { releaseProgramPages } from './os/program_pages.js';
-
-// A request goes through many small functions: V8 may put more of them into one than it would by itself.
-for (const flag of ['--max-inlined-bytecode-size=2000', '--max-inlined-bytecode-size-cumulative=4000'])
-  setFlagsFromString(flag);
 
 /** A message may hold anything, so that of a defect only its kind and its place are told. */
 function reportDefect(error: unknown): never {
@@ -85,6 +79,11 @@ const io: Io = {
   byDefault,
 };
 
-process.exitCode = await run(process.argv.slice(2), io);
-// What is left of the input is nobody's, and must not keep the process.
-input?.close();
+// Until the command has said how it ended: a process that has nothing left to wait for must not end as if all were well.
+process.exitCode = EXIT.defect;
+// Not awaited: what the bundle is made of cannot wait while it is loaded.
+void run(process.argv.slice(2), io).then((status) => {
+  process.exitCode = status;
+  // What is left of the input is nobody's, and must not keep the process.
+  input?.close();
+});

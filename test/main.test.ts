@@ -99,6 +99,11 @@ t.test('output that cannot be written ends with 70 and is told on stderr', async
   }
 });
 
+t.test('a command that waits for what never comes ends with 70, not as if all were well', async (t) => {
+  const ended = await runProgram(['--version'], { nodeArguments: preloaded(t, 'process.stdout.write = () => true;') });
+  t.match(ended, { status: 70, signal: null, stderr: '' });
+});
+
 t.test('messages that cannot be written change nothing', async (t) => {
   t.match(await runProgram(['bogus'], { stderr: deviceFull(t) }), { status: 64, signal: null });
 });

@@ -9,15 +9,16 @@ import {
   readdirSync,
   readFileSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { VERSION } from '../src/version.js';
 import { untilAnswers } from './support/process.js';
-import { temporaryFolder } from './support/temporary.js';
+import { temporaryFolder, writeFile } from './support/temporary.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -89,22 +90,74 @@ t.test('the package', async (t) => {
       ].sort(),
     );
     const built = packed.filter((path) => path.startsWith('dist/')).map((path) => path.slice('dist/'.length));
-    const program = built.filter((path) => /^(?:main|program-[0-9A-Z]{8})\.js$/.test(path));
+    const program = built.filter((path) => /^(?:main\.js|program(?:-[0-9A-Z]{8})?\.cjs)$/.test(path));
     t.ok(program.length > 5 && program.includes('main.js'), 'a command loads what it runs with');
+    const code = built.filter((path) => path.startsWith('code-'));
+    t.same(new Set(code.map((path) => basename(path)).filter((name) => !program.includes(name))), new Set());
     const library = built.filter((path) => path.endsWith('.js') && !program.includes(path));
     for (const path of ['index.js', 'client/client.js']) t.ok(library.includes(path), path);
     for (const path of library) t.ok(existsSync(join(project, 'src', path.replace(/\.js$/, '.ts'))), path);
     const declarations = library.map((path) => path.replace(/\.js$/, '.d.ts'));
-    t.same(built.sort(), [...program, ...library, ...declarations, 'LICENSES.txt'].sort());
+    t.same(built.sort(), [...program, ...code, ...library, ...declarations, 'LICENSES.txt'].sort());
     t.end();
   });
 
   await t.test('leaves nothing of an earlier build among what the program loads', async (t) => {
     const dist = join(project, 'dist');
     const before = readdirSync(dist);
-    writeFileSync(join(dist, 'program-00000000.js'), '');
-    await run('node', ['bundle.js'], inProject);
+    writeFileSync(join(dist, 'program-00000000.cjs'), '');
+    mkdirSync(join(dist, 'code-of-another'));
+    await run('node', ['bundle/build.js'], inProject);
     t.same(readdirSync(dist), before);
+  });
+
+  await t.test('starts out of what V8 compiled of it at the build', async (t) => {
+    const dist = join(project, 'dist');
+    const started = writeFile(
+      temporaryFolder(t),
+      'started.mjs',
+      `import { codeFolder, parts } from '${pathToFileURL(dist).href}/main.js';
+process.on('exit', () => {
+  console.log(codeFolder.pathname);
+  for (const { script } of parts.values()) console.log(script.cachedDataRejected ?? 'none');
+});
+`,
+    );
+    const start = async (...options: string[]) => {
+      const said = await run(process.execPath, [...options, started, '--version'], inProject);
+      const [version, folder = '', ...found] = said.trimEnd().split('\n');
+      t.equal(version, `mxm-secretsd ${VERSION}`);
+      t.ok(found.length > 1, 'the program has parts');
+      return { folder, found: new Set(found) };
+    };
+    const usual = await start();
+    t.same(usual.found, new Set(['false']), 'as it is');
+    const jitless = await start('--jitless');
+    t.same(jitless.found, new Set(['false']), 'as the unit starts it');
+    t.same((await start('--stack-trace-limit=20')).found, new Set(['none']), 'or compiles it, with other options');
+
+    for (const name of readdirSync(usual.folder)) truncateSync(join(usual.folder, name), 1_000);
+    t.same((await start()).found, new Set(['true']), 'or compiles it, where that is cut short');
+  });
+
+  await t.test('is whole without what V8 compiles of it, and the build says why', async (t) => {
+    const dist = join(project, 'dist');
+    const tooLong = join(temporaryFolder(t), 'x'.repeat(100));
+    mkdirSync(tooLong);
+    const { stderr } = await execute('node', ['bundle/build.js'], {
+      ...inProject,
+      env: { ...process.env, NODE_OPTIONS: '', TMPDIR: tooLong },
+    });
+    t.match(
+      stderr,
+      /^built without what V8 compiles of it, so that it starts slower: serve ended with 78: .*107 bytes/,
+    );
+    t.same(
+      readdirSync(dist).filter((name) => name.startsWith('code-')),
+      [],
+    );
+    t.equal(await run(join(dist, 'main.js'), ['--version'], inProject), `mxm-secretsd ${VERSION}\n`);
+    await run('node', ['bundle/build.js'], inProject);
   });
 
   await t.test('has the licence of each package that is part of the program', (t) => {

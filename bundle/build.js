@@ -1,8 +1,9 @@
 // Makes the program of the sources and of all that it needs: few files to find and to read make a start quick, and what
 // is installed runs the very versions of the lock file.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { build } from 'esbuild';
+import { chmodSync, copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { build, transform } from 'esbuild';
+import { compileAhead } from './compile_ahead.js';
 
 /**
  * What packages would load at every start for what is never asked of them here: Fastify for the schemas of requests, TLS,
@@ -38,34 +39,52 @@ const leaveOut = {
   },
 };
 
-const { metafile } = await build({
-  entryPoints: ['src/main.ts'],
-  outdir: 'dist',
-  // Beside the entry, as what is found by its place relative to the sources has to be found from here as well.
-  chunkNames: 'program-[hash]',
-  bundle: true,
-  splitting: true, // a command loads what it runs with
-  format: 'esm',
-  platform: 'node',
+// What is shorter is read faster. Names stay, for the report of a defect; the licences are whole in a file of their own.
+const SHORT = {
   target: 'node20.19',
-  external: ['@koromix/*'], // native
-  plugins: [leaveOut],
-  // What is shorter is read faster. Names stay, for the report of a defect.
+  charset: 'ascii', // as which main.js reads it
   minifyWhitespace: true,
   minifySyntax: true,
-  legalComments: 'none', // the licences are whole in a file of their own
-  // Packages of the old module system ask for Node's own modules by this.
-  banner: {
-    js: "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);",
-  },
+  legalComments: 'none',
+};
+
+const { metafile, outputFiles } = await build({
+  ...SHORT,
+  entryPoints: ['src/main.ts'],
+  outdir: 'dist',
+  entryNames: 'program',
+  chunkNames: 'program-[hash]',
+  outExtension: { '.js': '.cjs' },
+  bundle: true,
+  splitting: true, // a command loads what it runs with
+  format: 'esm', // which splitting asks for
+  platform: 'node',
+  external: ['@koromix/*'], // native
+  plugins: [leaveOut],
+  define: { 'import.meta.url': 'moduleUrl' },
   metafile: true,
+  write: false,
   logLevel: 'warning',
 });
 
+// What V8 compiled earlier can be given to it for scripts alone, so that each part becomes a function of what main.js
+// has for it.
+const program = await Promise.all(
+  outputFiles.map(async ({ path, text }) => {
+    const { code } = await transform(text, { ...SHORT, format: 'cjs', supported: { 'dynamic-import': false } });
+    return [basename(path), `(function(require,module,moduleUrl){${code}})`];
+  }),
+);
+
 // Those of earlier builds. What stays the same stays where it is: a daemon that runs may load it yet.
+const names = new Set(program.map(([name]) => name));
 for (const file of readdirSync('dist')) {
-  if (file.startsWith('program-') && !(`dist/${file}` in metafile.outputs)) rmSync(join('dist', file));
+  if (/^(?:program|code)-/.test(file) && !names.has(file)) rmSync(join('dist', file), { recursive: true });
 }
+for (const [name, text] of program) writeFileSync(join('dist', name), text);
+copyFileSync(new URL('main.js', import.meta.url), 'dist/main.js');
+chmodSync('dist/main.js', 0o755);
+await compileAhead();
 
 const packages = new Set(
   Object.keys(metafile.inputs).flatMap((file) => file.match(/^.*node_modules\/(?:@[^/]+\/)?[^/]+/) ?? []),
