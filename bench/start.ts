@@ -44,7 +44,7 @@ async function run(surroundings: Surroundings): Promise<Results> {
   await daemon.stop();
 
   const starts = starters(surroundings, callers, answers);
-  const [ours, fastify, nothing] = starts;
+  const [ours, , fastify, nothing] = starts;
   for (let round = -1; round < pace.starts; round += 1) {
     progress(`start: ${round + 1} of ${pace.starts}`);
     for (const starter of starts) await starter.start();
@@ -98,12 +98,13 @@ async function run(surroundings: Surroundings): Promise<Results> {
     targets,
     notes: [
       `A server is asked every 0.2 ms from its exec on until it answers, the daemon for a secret of the environment; \`node -e 0\` is started and waited for. ${pace.starts} starts of each, after one that does not count. Memory is read ${SETTLED_MS / 1_000} s after the first answer; a MB is a million bytes.`,
+      'What V8 compiled of the daemon when it was built is used for a start with the same Node and the same options. With other ones, as an option that means nothing shows here, it is compiled anew.',
       'Resident are also the pages of the files of Node that a process has looked at. When it has started, the daemon lets go of them, as most have served the start alone, and they come back as they are needed: hence it is smaller than a bare server. The system keeps them as long as it has room.',
     ],
   };
 }
 
-function starters({ t }: Surroundings, callers: Callers, answers: string): [Starter, Starter, Starter] {
+function starters({ t }: Surroundings, callers: Callers, answers: string): [Starter, Starter, Starter, Starter] {
   const configured = writeConfiguration(t, ENV_CONFIGURATION);
   const folder = temporaryFolder(t);
   const fastifySocket = join(folder, 's.sock');
@@ -131,6 +132,10 @@ function starters({ t }: Surroundings, callers: Callers, answers: string): [Star
       },
     };
   };
+  const daemon = (name: string, ...options: readonly string[]): Starter => {
+    const [node = '', ...program] = daemonCommand();
+    return server(name, configured.socket, [node, ...options, ...program, 'serve', '--launch', configured.launchFile]);
+  };
   const nothing: Starter = {
     name: '`node -e 0`',
     ms: [],
@@ -141,7 +146,8 @@ function starters({ t }: Surroundings, callers: Callers, answers: string): [Star
     },
   };
   return [
-    server('mxm-secretsd', configured.socket, [...daemonCommand(), 'serve', '--launch', configured.launchFile]),
+    daemon('mxm-secretsd'),
+    daemon('mxm-secretsd, compiled anew', '--stack-trace-limit=20'),
     server('bare Fastify', fastifySocket, bareCommand('bare_fastify.js', fastifySocket, answers)),
     nothing,
   ];
