@@ -10,9 +10,9 @@ import { Script } from 'node:vm';
 // A request goes through many small functions: V8 may put more of them into one than it would by itself.
 setFlagsFromString('--max-inlined-bytecode-size=2000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=4000');
-// When nothing is asked for a while, V8 gives back memory, and with it the code that it has optimized. From Node 24 on it
-// can be told to keep that.
-if (Number(process.versions.node.split('.')[0]) >= 24) setFlagsFromString('--no-memory-reducer-favors-memory');
+// When nothing is asked for a while, V8 gives back memory, and with it the code that it has optimized. That of Node 24 can
+// be told to keep the code; others do not know the option, and would say so.
+if (process.version.startsWith('v24.')) setFlagsFromString('--no-memory-reducer-favors-memory');
 
 /** Where the compiled code of this Node with these options is. The options count as they are now: no other may follow. */
 export const codeFolder = new URL(

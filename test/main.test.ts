@@ -1,9 +1,9 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { VERSION } from '../src/version.js';
 import { openPipe } from './support/pipe.js';
-import { runProgram, startDaemonProcess, writeConfiguration } from './support/process.js';
+import { COMPILED, runProgram, startDaemonProcess, writeConfiguration } from './support/process.js';
 import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
 
 const CANARY = 'canary-5d1f0b7a';
@@ -97,6 +97,16 @@ t.test('output that cannot be written ends with 70 and is told on stderr', async
     const ended = await runProgram(['--help'], { stdout });
     t.match(ended, { status: 70, stderr: new RegExp(`^mxm-secretsd: standard output cannot be written: .*${code}`) });
   }
+});
+
+const notBuilt = existsSync(COMPILED.at(-1)!) ? false : 'nothing is built';
+
+t.test('as it is built it starts without a word of its own', { skip: notBuilt }, async (t) => {
+  const ended = await runProgram(['--version'], { program: COMPILED });
+  t.match(
+    { ...ended, stdout: ended.stdout.toString() },
+    { status: 0, stdout: `mxm-secretsd ${VERSION}\n`, stderr: /^$/ },
+  );
 });
 
 t.test('a command that waits for what never comes ends with 70, not as if all were well', async (t) => {
