@@ -45,8 +45,7 @@ async function tryOut(options) {
   } finally {
     daemon.child.kill();
     // Last, so that what both load is kept as the daemon has used it.
-    await daemon.ended;
-    rmSync(folder, { recursive: true });
+    await daemon.ended.finally(() => rmSync(folder, { recursive: true }));
   }
 }
 

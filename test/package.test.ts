@@ -156,6 +156,7 @@ process.on('exit', () => {
       readdirSync(dist).filter((name) => name.startsWith('code-')),
       [],
     );
+    t.same(readdirSync(tooLong), [], 'and nothing of the attempt is left');
     t.equal(await run(join(dist, 'main.js'), ['--version'], inProject), `mxm-secretsd ${VERSION}\n`);
     await run('node', ['bundle/build.js'], inProject);
   });
