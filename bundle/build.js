@@ -68,11 +68,11 @@ const { metafile, outputFiles } = await build({
 });
 
 // What V8 compiled earlier can be given to it for scripts alone, so that each part becomes a function of what main.js
-// has for it.
+// has for it: a strict one, as a module is.
 const program = await Promise.all(
   outputFiles.map(async ({ path, text }) => {
     const { code } = await transform(text, { ...SHORT, format: 'cjs', supported: { 'dynamic-import': false } });
-    return [basename(path), `(function(require,module,moduleUrl){${code}})`];
+    return [basename(path), `(function(require,module,moduleUrl){"use strict";${code}})`];
   }),
 );
 

@@ -32,10 +32,14 @@ interface Where {
   readonly env?: Record<string, string>;
 }
 
-/** Runs a program without what the tests are measured with, and gives its stdout. */
-async function run(file: string, args: readonly string[], { cwd, env = {} }: Where): Promise<string> {
-  const options = { cwd, env: { ...process.env, ...env } };
-  return (await execute('env', ['-u', 'NODE_OPTIONS', file, ...args], options)).stdout;
+/** Runs a program without what the tests are measured with. */
+function finish(file: string, args: readonly string[], { cwd, env = {} }: Where) {
+  return execute('env', ['-u', 'NODE_OPTIONS', file, ...args], { cwd, env: { ...process.env, ...env } });
+}
+
+/** The same, and gives its stdout. */
+async function run(file: string, args: readonly string[], where: Where): Promise<string> {
+  return (await finish(file, args, where)).stdout;
 }
 
 function filesBelow(folder: string): string[] {
@@ -93,7 +97,10 @@ t.test('the package', async (t) => {
     const program = built.filter((path) => /^(?:main\.js|program(?:-[0-9A-Z]{8})?\.cjs)$/.test(path));
     t.ok(program.length > 5 && program.includes('main.js'), 'a command loads what it runs with');
     const code = built.filter((path) => path.startsWith('code-'));
-    t.same(new Set(code.map((path) => basename(path)).filter((name) => !program.includes(name))), new Set());
+    t.same(
+      code.filter((path) => !program.includes(basename(path))),
+      [],
+    );
     const library = built.filter((path) => path.endsWith('.js') && !program.includes(path));
     for (const path of ['index.js', 'client/client.js']) t.ok(library.includes(path), path);
     for (const path of library) t.ok(existsSync(join(project, 'src', path.replace(/\.js$/, '.ts'))), path);
@@ -109,6 +116,15 @@ t.test('the package', async (t) => {
     mkdirSync(join(dist, 'code-of-another'));
     await run('node', ['bundle/build.js'], inProject);
     t.same(readdirSync(dist), before);
+  });
+
+  await t.test('is strict in all its parts, as the modules are that it is made of', (t) => {
+    const dist = join(project, 'dist');
+    const parts = readdirSync(dist).filter((name) => name.endsWith('.cjs'));
+    t.ok(parts.length > 5);
+    for (const name of parts)
+      t.match(readFileSync(join(dist, name), 'latin1'), /^\(function\([\w,]+\)\{"use strict";/, name);
+    t.end();
   });
 
   await t.test('starts out of what V8 compiled of it at the build', async (t) => {
@@ -144,10 +160,7 @@ process.on('exit', () => {
     const dist = join(project, 'dist');
     const tooLong = join(temporaryFolder(t), 'x'.repeat(100));
     mkdirSync(tooLong);
-    const { stderr } = await execute('node', ['bundle/build.js'], {
-      ...inProject,
-      env: { ...process.env, NODE_OPTIONS: '', TMPDIR: tooLong },
-    });
+    const { stderr } = await finish('node', ['bundle/build.js'], { ...inProject, env: { TMPDIR: tooLong } });
     t.match(
       stderr,
       /^built without what V8 compiles of it, so that it starts slower: serve ended with 78: .*107 bytes/,
