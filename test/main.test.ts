@@ -1,9 +1,9 @@
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { VERSION } from '../src/version.js';
 import { openPipe } from './support/pipe.js';
-import { COMPILED, runProgram, startDaemonProcess, writeConfiguration } from './support/process.js';
+import { COMPILED, notBuilt, runProgram, startDaemonProcess, writeConfiguration } from './support/process.js';
 import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
 
 const CANARY = 'canary-5d1f0b7a';
@@ -98,8 +98,6 @@ t.test('output that cannot be written ends with 70 and is told on stderr', async
     t.match(ended, { status: 70, stderr: new RegExp(`^mxm-secretsd: standard output cannot be written: .*${code}`) });
   }
 });
-
-const notBuilt = existsSync(COMPILED.at(-1)!) ? false : 'nothing is built';
 
 t.test('as it is built it starts without a word of its own', { skip: notBuilt }, async (t) => {
   const ended = await runProgram(['--version'], { program: COMPILED });

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ask } from './http_client.js';
 import { type Ending, temporaryFolder, writeFile } from './temporary.js';
@@ -18,6 +19,9 @@ export const PROGRAM: readonly string[] = nodeProgram(fileURLToPath(new URL('src
 
 /** The same as it is installed: what `npm run build` made of it. */
 export const COMPILED: readonly string[] = [process.execPath, fileURLToPath(new URL('dist/main.js', ROOT))];
+
+/** Why what needs COMPILED is skipped; false where it is there. */
+export const notBuilt = existsSync(COMPILED.at(-1)!) ? false : 'nothing is built';
 
 /** What to run for a program in TypeScript. */
 export function nodeProgram(file: string, nodeArguments: readonly string[] = []): string[] {
