@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Starts the program. What V8 compiled of it when it was built is used again, which saves a quarter of a start, where
 // this is the same Node with the same options; elsewhere the text is compiled as it always is.
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +21,13 @@ export const codeFolder = new URL(
   import.meta.url,
 );
 
+const SUM_BYTES = 32;
+
+/** What compiled code is kept behind. */
+export function sumOf(text, code) {
+  return createHash('sha256').update(text).update(code).digest();
+}
+
 /** The parts of the program that are loaded, by their names. The build keeps the code of theirs. */
 export const parts = new Map();
 
@@ -32,17 +40,21 @@ function load(id) {
   if (loaded !== undefined) return loaded.module.exports;
   const url = new URL(id, import.meta.url);
   const filename = fileURLToPath(url);
-  // The text is ASCII alone. V8 takes compiled code for that of the text by its length, and both are of one build.
-  const script = new Script(readFileSync(filename, 'latin1'), { filename, cachedData: readCode(id) });
+  const text = readFileSync(filename);
+  // The text is ASCII alone.
+  const script = new Script(text.toString('latin1'), { filename, cachedData: readCode(id, text) });
   const module = { exports: {} };
   parts.set(id, { script, module });
   script.runInThisContext()(load, module, url.href);
   return module.exports;
 }
 
-function readCode(id) {
+/** Undefined where there is none, or one of another text, or one that is damaged: V8 would run either. */
+function readCode(id, text) {
   try {
-    return readFileSync(new URL(id, codeFolder));
+    const kept = readFileSync(new URL(id, codeFolder));
+    const code = kept.subarray(SUM_BYTES);
+    return sumOf(text, code).equals(kept.subarray(0, SUM_BYTES)) ? code : undefined;
   } catch {
     return undefined;
   }

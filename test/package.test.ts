@@ -152,8 +152,27 @@ process.on('exit', () => {
     t.same(jitless.found, new Set(['false']), 'as the unit starts it');
     t.same((await start('--stack-trace-limit=20')).found, new Set(['none']), 'or compiles it, with other options');
 
-    for (const name of readdirSync(usual.folder)) truncateSync(join(usual.folder, name), 1_000);
-    t.same((await start()).found, new Set(['true']), 'or compiles it, where that is cut short');
+    const kept = readdirSync(usual.folder).map((name) => join(usual.folder, name));
+    const whole = kept.map((file) => readFileSync(file));
+    const damage = async (how: (file: string, bytes: Buffer) => void) => {
+      for (const [index, file] of kept.entries()) how(file, Buffer.from(whole[index] as Buffer));
+      const { found } = await start();
+      for (const [index, file] of kept.entries()) writeFileSync(file, whole[index] as Buffer);
+      return found;
+    };
+    t.same(await damage((file) => truncateSync(file, 1_000)), new Set(['none']), 'or where that is cut short');
+    const flipped = await damage((file, bytes) => {
+      bytes[bytes.length >> 1] = ~(bytes[bytes.length >> 1] as number);
+      writeFileSync(file, bytes);
+    });
+    t.same(flipped, new Set(['none']), 'or where a byte of that has become another one, which V8 would run');
+
+    const part = join(dist, 'program.cjs');
+    const text = readFileSync(part, 'latin1');
+    writeFileSync(part, text.replace('"use strict"', "'use strict'"));
+    t.same((await start()).found, new Set(['none', 'false']), 'or where the text is another one of the same length');
+    writeFileSync(part, text);
+    t.same((await start()).found, new Set(['false']), 'and is as it was when all is mended');
   });
 
   await t.test('is whole without what V8 compiles of it, and the build says why', async (t) => {
