@@ -30,22 +30,36 @@ export function ask(socketPath: string, path: string, accept: string, asking: As
     const headers = { Host: 'localhost', Accept: accept, Connection: 'close' };
     const asked = request({ socketPath, path, headers, ...(signal && { signal }) });
     asked.setTimeout(silenceMs, () => asked.destroy());
+    const leave = (): void => {
+      resolve({ kind: 'stranger' });
+      asked.destroy();
+    };
     asked.on('error', (error: NodeJS.ErrnoException) => {
       resolve(error.syscall === 'connect' ? { kind: 'no_daemon', why: String(error.code) } : { kind: 'stranger' });
     });
+    // Ours sends neither: another might send the first for ever, and after the second nothing else is told.
+    asked.once('information', leave);
+    asked.once('upgrade', (_response, socket) => {
+      socket.destroy(); // no more of the request
+      leave();
+    });
     asked.once('response', (response) => {
-      const chunks: Buffer[] = [];
+      const { statusCode: status = 0, headers } = response;
       response.on('error', () => undefined); // told by its close
+      // What does not say how long it is may never end, and nobody could tell a whole secret from a part of one.
+      const length = headers['content-length'];
+      if (headers['x-request-id'] === undefined || length === undefined) {
+        leave();
+        return;
+      }
+      const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.once('close', () => {
-        const { statusCode: status = 0, headers } = response;
         const body = Buffer.concat(chunks);
         for (const chunk of chunks) chunk.fill(0);
-        const isOurs = headers['x-request-id'] !== undefined;
-        // Without a length nobody could tell a whole secret from a part of one.
-        const isWhole = response.complete && headers['content-length'] === String(body.length);
+        const isWhole = response.complete && length === String(body.length);
         const type = headers['content-type'] ?? '';
-        resolve(isOurs && isWhole ? { kind: 'answer', status, type, body } : { kind: 'stranger' });
+        resolve(isWhole ? { kind: 'answer', status, type, body } : { kind: 'stranger' });
       });
     });
     asked.end();
