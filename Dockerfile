@@ -13,10 +13,10 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY bundle bundle
 COPY src src
 COPY man man
+COPY schema schema
 RUN --mount=type=cache,target=/root/.npm npm run --silent build \
   && npm ci --ignore-scripts --no-audit --no-fund --omit=dev
 COPY LICENSE ./
-COPY schema schema
 RUN mkdir -p /opt/mxm-secretsd \
   && mv package.json LICENSE schema dist node_modules /opt/mxm-secretsd
 

@@ -61,6 +61,9 @@ t.test('the image starts as no root, gets healthy, answers, and ends with 0 on S
   t.same(await container.exec(['mxm-secretsd', 'get', 'greeting']), { status: 0, stdout: 'hello', stderr: '' });
   t.equal((await container.exec(['mxm-secretsd', 'get', 'master_key'])).status, 77);
 
+  const kept = 'ls -d /opt/mxm-secretsd/dist/code-$(node -p process.version)-*';
+  t.equal((await container.exec(['sh', '-c', kept])).stdout.trim().split('\n').length, 2, 'it starts quickly');
+
   const ids = /^Uid:\t(.*)\nGid:\t(.*)$/m.exec((await container.exec(['cat', '/proc/1/status'])).stdout);
   t.same(ids?.slice(1), ['10001\t10001\t10001\t10001', '10001\t10001\t10001\t10001']);
   t.match((await container.exec(['cat', '/proc/1/comm'])).stdout, /^tini$/m, 'process 1 reaps');
