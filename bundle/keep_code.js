@@ -1,4 +1,5 @@
 // node keep_code.js ARGUMENT …: runs the program that is built, and keeps what V8 has compiled of it at its end beside it.
+import { Buffer } from 'node:buffer';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { codeFolder, parts, sumOf } from '../dist/main.js';
 

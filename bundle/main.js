@@ -4,7 +4,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { cachedDataVersionTag, setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 
@@ -39,10 +38,9 @@ function load(id) {
   const loaded = parts.get(id);
   if (loaded !== undefined) return loaded.module.exports;
   const url = new URL(id, import.meta.url);
-  const filename = fileURLToPath(url);
-  const text = readFileSync(filename);
-  // The text is ASCII alone.
-  const script = new Script(text.toString('latin1'), { filename, cachedData: readCode(id, text) });
+  const text = readFileSync(url);
+  // The text is ASCII alone. Its name is kept with the code: that of the folder would be where it was built.
+  const script = new Script(text.toString('latin1'), { filename: id, cachedData: readCode(id, text) });
   const module = { exports: {} };
   parts.set(id, { script, module });
   script.runInThisContext()(load, module, url.href);
