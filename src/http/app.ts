@@ -31,7 +31,6 @@ import { createAnswerTimeout } from './untaken_answer.js';
 /** A request that is not complete after this is closed. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
-/** An answer that is not taken within this ends its connection. */
 const ANSWER_TIMEOUT_MS = 30_000;
 
 /** A connection on which nothing is asked for so long after an answer is closed. */
@@ -60,6 +59,8 @@ export interface AppParts {
   readonly log: Logger;
   /** Absent: whoever can connect may ask. */
   readonly allow?: PeerRule | undefined;
+  /** An answer that is not taken within this ends its connection; default: 30 s. */
+  readonly answerTimeoutMs?: number;
 }
 
 declare module 'fastify' {
@@ -107,7 +108,7 @@ const WITHOUT_COMPILERS = {
   },
 };
 
-function createFastify(exchanges: Exchanges) {
+function createFastify(exchanges: Exchanges, answerTimeoutMs: number) {
   return fastify({
     logger: false,
     genReqId: () => randomUUID(),
@@ -122,7 +123,7 @@ function createFastify(exchanges: Exchanges) {
     rewriteUrl: ({ url = '' }) => routerTarget(url),
     schemaController: { compilersFactory: WITHOUT_COMPILERS },
     clientErrorHandler: (error, socket) => {
-      refuseParserError(error, socket, exchanges);
+      refuseParserError(error, socket, exchanges, answerTimeoutMs);
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
 }
@@ -158,10 +159,11 @@ export function declareRoutes(app: App, parts: RouteParts): void {
 }
 
 /** The routes and their rules, without a socket. */
-export function buildApp({ serving, configStatus, audit, metrics, log, allow }: AppParts): BuiltApp {
+export function buildApp(parts: AppParts): BuiltApp {
+  const { serving, configStatus, audit, metrics, log, allow, answerTimeoutMs = ANSWER_TIMEOUT_MS } = parts;
   const exchanges = createExchanges();
-  const closeWhenUntaken = createAnswerTimeout(ANSWER_TIMEOUT_MS);
-  const app = createFastify(exchanges);
+  const closeWhenUntaken = createAnswerTimeout(answerTimeoutMs);
+  const app = createFastify(exchanges, answerTimeoutMs);
   const accesses = createAccesses({ audit, metrics, log });
   const connections = watchConnections(app.server, {
     limit: () => serving().connections,
@@ -217,6 +219,7 @@ export function buildApp({ serving, configStatus, audit, metrics, log, allow }: 
     // RFC 9112 §3.2. Node's own refusal leaves out Cache-Control.
     if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) {
       reply.hijack();
+      closeWhenUntaken(reply.raw, over);
       refuseBare(reply.raw, 400);
       next();
       return;
@@ -230,6 +233,8 @@ export function buildApp({ serving, configStatus, audit, metrics, log, allow }: 
       metrics.countRequest(url, sent ? request.outcome : 'cancelled');
     });
     request.serving = serving();
+    // With a request to upgrade Node drops what the same packet brings behind it: its sender learns that nothing follows.
+    if (request.raw.headers.upgrade !== undefined) reply.raw.shouldKeepAlive = false;
 
     const goOn = (refusal: ErrorCode | null): void => {
       if (refusal === null) next();
@@ -276,7 +281,7 @@ export function buildApp({ serving, configStatus, audit, metrics, log, allow }: 
   });
   // By default Node keeps the connection open, leaves out Cache-Control, and gives CONNECT to nobody.
   app.server.on('checkExpectation', (request, response) => {
-    exchanges.begin(request, response);
+    closeWhenUntaken(response, exchanges.begin(request, response));
     refuseBare(response, 417);
   });
   app.server.on('connect', (request) => {

@@ -11,7 +11,12 @@ const STATUS_LINES: Readonly<Record<string, string>> = {
 const refused = new WeakSet<Socket>();
 
 /** What the HTTP parser refuses never becomes a request: it is answered on the bare socket, which is then closed. */
-export function refuseParserError(error: { readonly code: string }, socket: Socket, exchanges: Exchanges): void {
+export function refuseParserError(
+  error: { readonly code: string },
+  socket: Socket,
+  exchanges: Exchanges,
+  timeoutMs: number,
+): void {
   if (refused.has(socket)) return;
   refused.add(socket);
   const status = STATUS_LINES[error.code] ?? '400 Bad Request';
@@ -19,5 +24,7 @@ export function refuseParserError(error: { readonly code: string }, socket: Sock
     if (!socket.writable) return;
     socket.write(`HTTP/1.1 ${status}\r\nCache-Control: no-store\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
     socket.destroySoon();
+    const untaken = setTimeout(() => socket.destroy(), timeoutMs).unref();
+    socket.once('close', () => clearTimeout(untaken));
   });
 }

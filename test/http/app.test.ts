@@ -603,6 +603,39 @@ t.test('a request to upgrade the connection is answered as if it had not asked',
   t.match(raw.received(), /^HTTP\/1\.1 200 /);
 });
 
+t.test('what the same packet brings behind a request to upgrade is lost to Node, and its sender is told', async (t) => {
+  const raw = await openRaw(t, await testApp(t).listen());
+  raw.send(requestText('GET /identity', { Connection: 'Upgrade', Upgrade: 'h2c' }) + requestText('GET /secrets'));
+  const [answer, ...more] = splitAnswers(await raw.closed());
+  t.match(answer, { status: 200 });
+  t.equal(answer?.headers.get('connection'), 'close');
+  t.same(more, []);
+});
+
+t.test('an answer that is not taken ends its connection, whatever it says', async (t) => {
+  for (const request of [
+    requestText('GET /secrets/api_key'),
+    requestText('GET /nope'),
+    requestText('GET /', { Expect: 'a miracle' }),
+    requestText('CONNECT /secrets'),
+    'GET / HTTP/1.1\r\n\r\n',
+    'no HTTP\r\n\r\n',
+  ]) {
+    const { app, listen, drain } = testApp(t, { answerTimeoutMs: 50 });
+    const path = await listen();
+    let closed = false;
+    app.server.on('connection', (socket) => {
+      socket.write(Buffer.alloc(4_000_000)); // more than is on its way at once, so that nothing behind it leaves
+      socket.once('close', () => (closed = true));
+    });
+    const raw = await openRaw(t, path);
+    raw.socket.pause();
+    raw.send(request);
+    await until(() => closed);
+    await drain();
+  }
+});
+
 t.test('whatever comes in, and whenever its sender leaves, the daemon goes on and can be drained', async (t) => {
   const app = testApp(t);
   const path = await app.listen();

@@ -89,7 +89,7 @@ t.test('a connection that has ended is told nothing', (t) => {
   const socket = new Socket();
   const written = t.capture(socket, 'write');
   socket.destroy();
-  refuseParserError({ code: 'HPE_INVALID_METHOD' }, socket, createExchanges());
+  refuseParserError({ code: 'HPE_INVALID_METHOD' }, socket, createExchanges(), 1_000);
   t.same(written(), []);
   t.end();
 });

@@ -47,6 +47,7 @@ export interface TestAppOptions {
   readonly append?: (line: string) => Promise<boolean>;
   readonly logLevel?: LogLevel;
   readonly allow?: PeerRule;
+  readonly answerTimeoutMs?: number;
 }
 
 export interface TestApp extends BuiltApp {
@@ -90,6 +91,7 @@ export function testApp(t: Ending, options: TestAppOptions = {}): TestApp {
     metrics: createMetrics({ gate, config: () => configStatus }),
     log: logger,
     allow: options.allow,
+    ...(options.answerTimeoutMs !== undefined && { answerTimeoutMs: options.answerTimeoutMs }),
   });
   t.teardown(async () => {
     built.app.server.closeAllConnections();
