@@ -211,7 +211,8 @@ function openAudit({ auditFile: path, launchFile }: Configuration): AuditFile | 
     return openAuditFile(path, AUDIT_TIMEOUT_MS);
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    throw new ConfigError([{ file: launchFile, path: 'log.audit_file', message: `cannot be opened: ${code}` }]);
+    const why = code === 'ENXIO' ? 'nobody reads the FIFO, or it is a socket' : code;
+    throw new ConfigError([{ file: launchFile, path: 'log.audit_file', message: `cannot be opened: ${why}` }]);
   }
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { createLineWriter, type LineWriter } from './line_writer.js';
 
 const LF = 0x0a;
@@ -10,8 +10,11 @@ export interface AuditFile extends Pick<LineWriter, 'append'> {
 
 /** Opens a file for audit records: appended to, made with mode 0600. Throws what the operating system says. */
 export function openAuditFile(path: string, timeoutMs: number): AuditFile {
-  // Readable, to see how it ends; without O_NONBLOCK a FIFO would hold the daemon for ever.
-  const fd = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK, 0o600);
+  // Readable, to see how it ends; but whoever reads a FIFO keeps records that nobody else will. Without O_NONBLOCK one
+  // that nobody reads would hold the daemon for ever.
+  const isFifo = statSync(path, { throwIfNoEntry: false })?.isFIFO() === true;
+  const access = (isFifo ? constants.O_WRONLY : constants.O_RDWR) | constants.O_NONBLOCK;
+  const fd = openSync(path, access | constants.O_APPEND | constants.O_CREAT, 0o600);
   const writer = createLineWriter(fd, timeoutMs, endsWithinLine(fd));
   return {
     append: (line) => writer.append(line),

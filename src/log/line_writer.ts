@@ -212,8 +212,8 @@ interface Sink {
 
 /**
  * A write that waits for a reader can be neither given up nor left behind at the end of the process. A local file takes
- * what it gets at once. A pipe is
- * written through a description of our own that does not block, and what goes to a socket, as that of the journal, is
+ * what it gets at once. A pipe and a
+ * terminal are written through a description of our own that does not block, and what goes to a socket, as that of the journal, is
  * sent without waiting. Where neither is to be had the descriptor itself serves.
  */
 function withoutBlocking(fd: number, kernel: Native | null): Sink {
@@ -221,8 +221,8 @@ function withoutBlocking(fd: number, kernel: Native | null): Sink {
     const target = fstatSync(fd);
     if (target.isSocket() && kernel !== null) return { write: (bytes) => kernel.send(fd, bytes) };
     if (target.isFile() && LOCAL_FILE_SYSTEMS.has(statfsSync(`/proc/self/fd/${fd}`).type)) return writingAtOnce(fd);
-    if (!target.isFIFO()) return writing(fd);
-    const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    if (!target.isFIFO() && !target.isCharacterDevice()) return writing(fd);
+    const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     return { ...writingAtOnce(own), close: () => closeSync(own) };
   } catch {
     return writing(fd);

@@ -1,4 +1,5 @@
-import { appendFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, closeSync, constants, mkdirSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { openAuditFile } from '../../src/log/audit_file.js';
@@ -46,6 +47,27 @@ t.test('what others append meanwhile stays', async (t) => {
   await file.append('two\n');
   await file.close();
   t.equal(readFileSync(path, 'utf8'), 'one\ntheirs\ntwo\n');
+});
+
+t.test('a FIFO takes records while somebody reads it, and none that nobody would', async (t) => {
+  const path = join(temporaryFolder(t), 'fifo');
+  execFileSync('mkfifo', [path]);
+  t.throws(() => openAuditFile(path, 1_000), { code: 'ENXIO' });
+  const read = (): number => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const bytes = Buffer.alloc(100);
+
+  const first = read();
+  const file = openAuditFile(path, 1_000);
+  t.equal(await file.append('one\n'), true);
+  t.equal(readSync(first, bytes), 4);
+  closeSync(first);
+  t.equal(await file.append('two\n'), false);
+
+  const second = read();
+  t.equal(await file.append('three\n'), true);
+  t.equal(bytes.toString('latin1', 0, readSync(second, bytes)), 'three\n');
+  closeSync(second);
+  await file.close();
 });
 
 t.test('what cannot be opened throws', (t) => {
