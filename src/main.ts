@@ -82,8 +82,5 @@ const io: Io = {
 // Until the command has said how it ended: a process that has nothing left to wait for must not end as if all were well.
 process.exitCode = EXIT.defect;
 // Not awaited: what the bundle is made of cannot wait while it is loaded.
-void run(process.argv.slice(2), io).then((status) => {
-  process.exitCode = status;
-  // What is left of the input is nobody's, and must not keep the process.
-  input?.close();
-});
+// At its end by itself Node first gives signals back what they do by default: a second SIGTERM would look like a crash.
+void run(process.argv.slice(2), io).then((status) => process.exit(status));

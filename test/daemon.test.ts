@@ -9,9 +9,10 @@ import { startDaemon } from '../src/daemon.js';
 import { fakeGopass, type FakeProgram } from './support/fake_gopass.js';
 import { ask } from './support/http_client.js';
 import { openPipe } from './support/pipe.js';
-import { startDaemonProcess, writeConfiguration } from './support/process.js';
+import { PROGRAM, startDaemonProcess, writeConfiguration } from './support/process.js';
 import { openRaw, requestText, splitAnswers } from './support/raw_connection.js';
 import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
+import { onTerminal, realScript } from './support/terminal.js';
 import { until } from './support/until.js';
 
 const SECRETS = `
@@ -45,6 +46,32 @@ t.test('a secret comes over the socket, with an audit record', async (t) => {
   await until(() => daemon.audit().length > 0);
   t.match(daemon.audit(), [{ secret: 'api_key', decision: 'allowed', outcome: 'ok' }]);
   t.same(await daemon.stop(), { status: 0, signal: null });
+});
+
+t.test('signals that come again while it stops change nothing of how it ends', async (t) => {
+  const daemon = await startDaemonProcess(t, { secrets: SECRETS });
+  const again = setInterval(() => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) daemon.child.kill(signal);
+  }, 1);
+  t.teardown(() => clearInterval(again));
+  t.same(await daemon.stop(), { status: 0, signal: null });
+});
+
+t.test('a terminal that is held by Ctrl-S holds no stop up', { skip: realScript().skip }, async (t) => {
+  const { launchFile, socket } = writeConfiguration(t, { secrets: SECRETS });
+  const command = [...PROGRAM, 'serve', '--launch', launchFile];
+  const terminal = onTerminal(t, ['sh', '-c', 'echo "pid $$"; exec "$@"', 'sh', ...command], ENVIRONMENT);
+  const pid = Number((await terminal.shows(/pid (\d+)/))[1]);
+  await terminal.shows(/"listening"/);
+  terminal.type('\x13');
+  let held: unknown;
+  await until(async () => {
+    held = (await ask(socket, '/secrets/api_key')).json;
+    return (held as { code?: string }).code !== undefined;
+  });
+  t.match(held, { code: 'audit_unavailable' });
+  process.kill(pid, 'SIGTERM');
+  await until(() => !existsSync(`/proc/${pid}/cmdline`) || readFileSync(`/proc/${pid}/cmdline`).length === 0);
 });
 
 t.test('the log begins with where the daemon listens and as what', async (t) => {

@@ -13,6 +13,9 @@ export interface ServiceManager {
   status(status: string): void;
 }
 
+/** Node takes a longer interval for none. */
+const MAX_TIMER_MS = 2_147_483_647;
+
 /** Some managers refuse long messages. */
 const MAX_STATUS = 1_000;
 
@@ -38,7 +41,8 @@ export function findServiceManager(
     ready(status) {
       notify('READY=1', statusLine(status));
       // Twice in the time, as the manual recommends. A loop that is stuck sends nothing.
-      if (listens && isWatched) watchdog ??= setInterval(notify, Number(interval) / 2_000, 'WATCHDOG=1').unref();
+      if (listens && isWatched)
+        watchdog ??= setInterval(notify, Math.min(Number(interval) / 2_000, MAX_TIMER_MS), 'WATCHDOG=1').unref();
     },
     reloading() {
       // The clock of hrtime is the monotonic one, in nanoseconds.

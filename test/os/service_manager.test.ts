@@ -52,6 +52,7 @@ t.test('the watchdog of another process, or none, is nothing to us', { skip: rea
     { WATCHDOG_USEC: '1000', WATCHDOG_PID: '1' },
     { WATCHDOG_USEC: '0' },
     { WATCHDOG_USEC: 'soon' },
+    { WATCHDOG_USEC: '8640000000000' }, // a hundred days
     {},
   ]) {
     const environment = { NOTIFY_SOCKET: name, ...watchdog };
@@ -60,8 +61,8 @@ t.test('the watchdog of another process, or none, is nothing to us', { skip: rea
   }
   findServiceManager({ NOTIFY_SOCKET: name, WATCHDOG_USEC: '50000' }).ready('watched, whoever we are');
   await until(() => messages.some((message) => message === 'WATCHDOG=1'));
-  t.equal(messages.filter((message) => message.startsWith('READY=1')).length, 5);
-  t.equal(messages.indexOf('WATCHDOG=1'), 5, 'none before');
+  t.equal(messages.filter((message) => message.startsWith('READY=1')).length, 6);
+  t.equal(messages.indexOf('WATCHDOG=1'), 6, 'none before');
 });
 
 t.test('a dead notify socket, or none, does no harm', (t) => {
