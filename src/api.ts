@@ -4,6 +4,7 @@ import type { Backend, BackendKind, BackendSurroundings } from './backends/backe
 import { withPatience } from './backends/patience.js';
 import { BACKENDS } from './backends/table.js';
 import { ConfigError, type ConfigProblem } from './config/problems.js';
+import { IDENTIFIER_RULE } from './config/schema.js';
 import { checkRegistries, checkSecrets, type Registries, secretsPath } from './config/secrets_config.js';
 import { type ErrorCode, SecretsError } from './domain/errors.js';
 import { isIdentifier } from './domain/identifier.js';
@@ -12,7 +13,7 @@ import { allocateSecretBytes, copySecretBytes, isUtf8 } from './domain/secret_by
 import type { ResolvedSecretLocation, SecretRef, SecretStore } from './domain/secrets.js';
 import type { EndSignal } from './ending.js';
 import { createGate, type Gate } from './gate.js';
-import { DEFAULT_LIMITS, type Limits } from './limits.js';
+import { type Limits, limitsOf } from './limits.js';
 import { createReadiness, type Readiness } from './readiness.js';
 import { resolve } from './resolve.js';
 import { createRetriever, type Retriever, type SecretLease } from './retrieve.js';
@@ -74,12 +75,13 @@ export class SecretsApi {
     return new SecretsApi(registries, options);
   }
 
-  /** From registries. Throws a ConfigError where they do not fit together. */
+  /** From registries. Throws a ConfigError where they do not fit together, or a limit is out of its range. */
   constructor(registries: Registries, options: SecretsApiOptions = {}) {
-    const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const surroundings = { environment: options.environment ?? process.env, taken: options.taken };
     const problems: ConfigProblem[] = [];
-    checkRegistries(registries, (path, message) => problems.push({ path, message }));
+    const tell = (path: string, message: string): void => void problems.push({ path, message });
+    const limits = limitsOf(options.limits ?? {}, tell);
+    checkRegistries(registries, tell);
     if (problems.length > 0) throw new ConfigError(problems);
     const backends = new Map<string, Backend>();
     for (const store of registries.stores.values()) {
@@ -143,7 +145,7 @@ export class SecretsApi {
 
   /** Pure: what the configuration says, without touching a backend. */
   decide(name: string, identity: RuntimeIdentity): Decision {
-    if (!isIdentifier(identity.role)) throw new SecretsError('invalid_request');
+    if (!isIdentifier(identity.role)) throw invalidRole();
     const { refs, policies } = this.#registries;
     return authorize(name, principalOf(identity), refs, policies);
   }
@@ -186,4 +188,10 @@ export class SecretsApi {
   async checkReady(): Promise<boolean> {
     return [...(await this.readiness()).values()].every(({ status }) => status === 'ready');
   }
+}
+
+function invalidRole(): SecretsError {
+  const error = new SecretsError('invalid_request');
+  error.message = `${error.code}: identity.role ${IDENTIFIER_RULE}`;
+  return error;
 }

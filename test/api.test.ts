@@ -53,6 +53,20 @@ t.test('every refusal is a SecretsError with its code, of both calls alike', asy
   }
 });
 
+t.test('a role that is none is told as that, and limits that are none with what else is wrong', async (t) => {
+  const identities = [{ ...identity, role: 'Market Data' }, {} as typeof identity];
+  for (const identity of identities) {
+    await t.rejects(api().getSecret('api_key', { identity }), {
+      message: /^invalid_request: identity\.role must be a lower-case letter/,
+    });
+  }
+  const data = { stores: {}, refs: {}, policies: {} };
+  t.throws(() => SecretsApi.fromConfigData(data, { limits: { queue: -1, backendTimeoutMs: NaN } }), {
+    name: 'ConfigError',
+    problems: [{ path: 'limits.queue' }, { path: 'limits.backendTimeoutMs' }],
+  });
+});
+
 t.test("a default stands in for a missing entry and for a backend's failure", async (t) => {
   t.equal(await api().getSecret('absent', { identity, default: 'fallback' }), 'fallback');
   t.equal(await api().getSecret('remote', { identity, default: null }), null);

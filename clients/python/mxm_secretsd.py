@@ -125,6 +125,8 @@ class SecretsApi:
         path = socket_path or os.environ.get("MXM_SECRETSD_SOCKET")
         if not path:
             raise ValueError("socket_path is missing, and MXM_SECRETSD_SOCKET is not set")
+        if not wait >= 0:
+            raise ValueError("wait must be a number of seconds from 0 on")
         self._path = path
         self._wait = wait
         self._timeout = timeout
@@ -216,9 +218,12 @@ class SecretsApi:
             try:
                 connection.request("GET", path, headers={"Accept": accept, "Connection": "close"})
                 answer = connection.getresponse()
+                length = answer.getheader("Content-Length")
+                # What does not say how long it is may never end.
+                if answer.getheader("X-Request-Id") is None or length is None or answer.chunked:
+                    raise http.client.HTTPException
                 body = answer.read()
-                is_whole = answer.getheader("Content-Length") == str(len(body))
-                if answer.getheader("X-Request-Id") is None or not is_whole:
+                if length != str(len(body)):
                     raise http.client.HTTPException
             except (OSError, http.client.HTTPException):
                 raise self._unavailable("backend_failed", "is no mxm-secretsd, or it broke off", False) from None

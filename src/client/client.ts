@@ -41,12 +41,16 @@ export class SecretsClient {
   readonly #socketPath: string;
   readonly #retryForMs: number;
 
-  /** Throws a TypeError where `socketPath` is none: Node would ask another socket, or port 80 of this machine. */
+  /**
+   * Throws a TypeError where `socketPath` is none: Node would ask another socket, or port 80 of this machine; and where
+   * `retryForMs` is none, as it would try for ever.
+   */
   constructor({ socketPath, retryForMs = 0 }: SecretsClientOptions) {
     if (typeof socketPath !== 'string' || socketPath === '') throw new TypeError('socketPath is missing');
     if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
       throw new TypeError(`socketPath has ${MAX_SOCKET_PATH_BYTES} bytes at most`);
     }
+    if (!(retryForMs >= 0)) throw new TypeError('retryForMs must be a number from 0 on');
     this.#socketPath = socketPath;
     this.#retryForMs = retryForMs;
   }

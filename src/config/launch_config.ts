@@ -1,6 +1,6 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import * as Type from '@sinclair/typebox';
-import { DEFAULT_LIMITS, type Limits } from '../limits.js';
+import { DEFAULT_LIMITS, LIMIT_RANGES, type Limits } from '../limits.js';
 import type { RuntimeIdentity } from '../domain/identity.js';
 import { findGroup, findUser, MAX_ID } from '../os/accounts.js';
 import { native } from '../os/native.js';
@@ -77,13 +77,15 @@ export const LAUNCH_SCHEMA = closedObject({
     closedObject(
       {
         backend_concurrency: Type.Optional(
-          wholeNumber(1, 1_024, { description: 'backend calls at once; default: the number of cores' }),
+          wholeNumber(...LIMIT_RANGES.backendConcurrency, {
+            description: 'backend calls at once; default: the number of cores',
+          }),
         ),
         queue: Type.Optional(
-          wholeNumber(0, 1_000_000, { default: DEFAULT_LIMITS.queue, description: 'backend calls that wait' }),
+          wholeNumber(...LIMIT_RANGES.queue, { default: DEFAULT_LIMITS.queue, description: 'backend calls that wait' }),
         ),
         backend_timeout_ms: Type.Optional(
-          wholeNumber(1, MAX_TIMER_MS, {
+          wholeNumber(...LIMIT_RANGES.backendTimeoutMs, {
             default: DEFAULT_LIMITS.backendTimeoutMs,
             description: 'after this a backend call is killed',
           }),
@@ -95,7 +97,7 @@ export const LAUNCH_SCHEMA = closedObject({
           }),
         ),
         max_value_bytes: Type.Optional(
-          wholeNumber(1, 268_435_456, {
+          wholeNumber(...LIMIT_RANGES.maxValueBytes, {
             default: DEFAULT_LIMITS.maxValueBytes,
             description: 'of the value; with `field`, of the entry',
           }),

@@ -50,6 +50,14 @@ t.test('a socket that is not named, or whose path no address can hold, is refuse
   t.end();
 });
 
+t.test('a time to try again that is no number is refused, as it would never be over', (t) => {
+  for (const retryForMs of [NaN, -1]) {
+    t.throws(() => new SecretsClient({ socketPath: '/s', retryForMs }), TypeError, String(retryForMs));
+  }
+  t.doesNotThrow(() => new SecretsClient({ socketPath: '/s', retryForMs: Infinity }));
+  t.end();
+});
+
 t.test('a daemon that is not there is `backend_unavailable`, and worth another try', async (t) => {
   const socketPath = socketIn(t);
   const error = await refusalOf(new SecretsClient({ socketPath }).get('api_key'));

@@ -128,6 +128,9 @@ t.test('no daemon is a ConnectionError, whatever the default', { skip: python.sk
     await answering(t, (_request, response) => respond(response, 200, 'text/html', '<p>')),
     await answering(t, (_request, response) => respond(response, 503, 'application/problem+json', '{"code":7}')),
     await answering(t, (_request, response) => {
+      response.writeHead(200, { 'X-Request-Id': 'r' }).write('and so on, without an end');
+    }),
+    await answering(t, (_request, response) => {
       response.writeHead(200, { 'Content-Length': 10, 'X-Request-Id': 'r' }).write('half');
       response.destroy();
     }),
@@ -180,6 +183,13 @@ t.test('a value that is not UTF-8 is no text', { skip: python.skip }, async (t) 
   );
   t.same((await evaluate(socket, ask())).answer, ['not_acceptable', 200, false]);
   t.same(await evaluate(socket, ask().replace('get_secret', 'get_secret_bytes')), { value: [0xff] });
+});
+
+t.test('a time to wait that is no number is refused, as it would never be over', { skip: python.skip }, async (t) => {
+  for (const wait of ['float("nan")', '-1']) {
+    const { raised } = await evaluate('/s', `SecretsApi("/s", wait=${wait})`);
+    t.ok(raised?.includes('ValueError'), wait);
+  }
 });
 
 t.test('without a socket there is nothing to ask', { skip: python.skip }, async (t) => {

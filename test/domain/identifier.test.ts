@@ -36,6 +36,11 @@ t.test('no identifier', (t) => {
   t.end();
 });
 
+t.test('what is no text is no identifier, even if its text would be one', (t) => {
+  for (const value of [undefined, null, true, 7, ['a'], { toString: () => 'a' }]) t.notOk(isIdentifier(value));
+  t.end();
+});
+
 t.test('names that mean something to JavaScript are identifiers like others', (t) => {
   for (const text of ['constructor', 'prototype', 'then', 'null', 'true']) t.ok(isIdentifier(text), text);
   t.end();
