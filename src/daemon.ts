@@ -16,6 +16,7 @@ import { type AuditFile, openAuditFile } from './log/audit_file.js';
 import { createLineWriter } from './log/line_writer.js';
 import { createLogger, kindOf } from './log/logger.js';
 import { createMetrics } from './metrics.js';
+import { descriptorLimit } from './os/descriptors.js';
 import type { OpenWay } from './os/hardening.js';
 import { type InheritedSocket, listenOnInherited } from './os/inherited_socket.js';
 import { findServiceManager, type ServiceManager } from './os/service_manager.js';
@@ -27,6 +28,9 @@ const AUDIT_TIMEOUT_MS = 1_000;
 
 /** What a caller may take to read an answer while the daemon is stopping. */
 const LAST_ANSWER_MS = 2_000;
+
+/** Files that the daemon has open beside its connections, those of backend calls included, with some to spare. */
+const OTHER_DESCRIPTORS = 64;
 
 export interface Daemon {
   /**
@@ -82,6 +86,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
   const { identity, digest } = configuration;
   log.info({ event: 'listening', socket: socket.path, ...identity, digest });
   if (openWays.length > 0) log.warn({ event: 'hardening_incomplete', open: openWays });
+  warnOfShortage();
 
   const status = createServiceStatus({ manager, serving: () => serving, lastError: () => lastError, quietSince, log });
   status.ready();
@@ -110,6 +115,12 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
     const api = new SecretsApi(registries, { limits, environment, taken, gate, onBackendCall });
     taken?.take(variablesOf(registries));
     return { identity, api, connections };
+  }
+
+  function warnOfShortage(): void {
+    const limit = descriptorLimit();
+    const needed = 2 * configuration.connections + OTHER_DESCRIPTORS;
+    if (limit !== undefined && limit < needed) log.warn({ event: 'descriptors_short', limit, needed });
   }
 
   function onBackendCall({ name, backend }: SecretStore, seconds: number): void {
@@ -188,6 +199,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
         lastError = null;
         log.level = next.logLevel;
         log.info({ event: 'reloaded', digest: next.digest });
+        warnOfShortage();
       } catch (error) {
         // Of a defect no more than its kind is told, and it ends no service either.
         const message = error instanceof ConfigError ? error.message : kindOf(error);

@@ -48,6 +48,20 @@ t.test('a secret comes over the socket, with an audit record', async (t) => {
   t.same(await daemon.stop(), { status: 0, signal: null });
 });
 
+t.test('a limit of open files that is too low for the connections is told, at the start and at a reload', async (t) => {
+  const daemon = await startDaemonProcess(t, {
+    secrets: SECRETS,
+    launch: 'limits: { connections: 20 }\n',
+    under: ['sh', '-c', 'ulimit -n 150; exec "$@"', 'sh'],
+  });
+  const warnings = (): unknown[] => daemon.log().filter(({ event }) => event === 'descriptors_short');
+  writeFileSync(daemon.launchFile, readFileSync(daemon.launchFile, 'utf8').replace('20', '100'));
+  t.same(warnings(), []);
+  daemon.child.kill('SIGHUP');
+  await until(() => warnings().length > 0);
+  t.match(warnings(), [{ level: 'warn', limit: 150, needed: 264 }]);
+});
+
 t.test('signals that come again while it stops change nothing of how it ends', async (t) => {
   const daemon = await startDaemonProcess(t, { secrets: SECRETS });
   const again = setInterval(() => {
