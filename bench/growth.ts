@@ -8,8 +8,8 @@ import type { Bench, NamedPlot, Results, Surroundings, Table, Target } from './b
 import { type Callers, requestFor, startCallers } from './load.js';
 import { memoryOf } from './process_cost.js';
 import { readAgain } from './read_again.js';
-import { inTurn, p50s, type Round, roundOf } from './rounds.js';
-import { daemonCommand, serveDaemon } from './served.js';
+import { type Contender, inTurn, p50s, roundOf } from './rounds.js';
+import { daemonCommand, serveDaemon, type ServedDaemon } from './served.js';
 import { digits, growthExponent, median, ratioOf, type Spread, spreadOf, tell } from './statistics.js';
 
 const START_TIMEOUT_MS = 120_000;
@@ -52,7 +52,9 @@ async function run(surroundings: Surroundings): Promise<Results> {
     tables: parts.map(({ table }) => table),
     plots: parts.flatMap(({ plots }) => plots),
     targets: parts.flatMap(({ targets = [] }) => targets),
-    notes: ['One caller on a kept connection. All daemons of a table run at the same time and are asked in turn.'],
+    notes: [
+      'One caller on a kept connection. All daemons of a table run at the same time and are asked in turn. Memory is read once of each.',
+    ],
   };
 }
 
@@ -227,9 +229,16 @@ function refTargets(
 
 // --- connections
 
+/** A daemon with so many open connections, one of which is that of the caller. */
+interface Connected extends Contender {
+  readonly open: number;
+  readonly idle: readonly Socket[];
+  readonly daemon: ServedDaemon;
+}
+
 async function growthOfConnections({ t, pace, progress }: Surroundings): Promise<Part> {
   const callers = startCallers(t);
-  const rows: { open: number; p50: number[]; rss: number }[] = [];
+  const contenders: Connected[] = [];
   for (const open of CONNECTIONS) {
     progress(`growth: ${open.toLocaleString('en-US')} connections`);
     const daemon = await serveDaemon(t, {
@@ -237,19 +246,24 @@ async function growthOfConnections({ t, pace, progress }: Surroundings): Promise
       env: ENVIRONMENT,
       launch: `limits: { connections: ${2 * CONNECTIONS[3]} }\n`,
     });
-    const { socket, pid } = daemon;
+    const { socket } = daemon;
     const idle: Socket[] = [];
     while (idle.length < open - 1) {
       const some = Array.from({ length: Math.min(50, open - 1 - idle.length) }, () => openConnection(socket));
       idle.push(...(await Promise.all(some)));
     }
-    const load = (ms: number) => callers.load({ socket, ms, requests: [ALLOWED.request] });
-    await load(pace.warmUpMs);
-    const rounds: Round[] = [];
-    for (let round = 0; round < pace.rounds; round += 1) {
-      rounds.push(await roundOf({ name: '', measure: load }, pace.roundMs / 2));
-    }
-    rows.push({ open, p50: p50s(rounds), rss: memoryOf(pid).rss });
+    const measure = (ms: number) => callers.load({ socket, ms, requests: [ALLOWED.request] });
+    contenders.push({ name: String(open), measure, open, idle, daemon });
+  }
+  progress('growth: latency by the number of connections');
+  for (const contender of contenders) await contender.measure(pace.warmUpMs);
+  const measured = await inTurn(pace.rounds, contenders, (contender) => roundOf(contender, pace.roundMs / 2));
+  const rows = [...measured].map(([{ open, daemon }, rounds]) => {
+    return { open, p50: p50s(rounds), rss: memoryOf(daemon.pid).rss };
+  });
+  for (const { open, idle, daemon } of contenders) {
+    // The daemon closes those on which nothing is asked for a minute.
+    if (idle.some(({ destroyed }) => destroyed)) throw new Error(`not all of ${open} connections were open to the end`);
     idle.forEach((connection) => connection.destroy());
     await daemon.stop();
   }
@@ -276,7 +290,7 @@ async function growthOfConnections({ t, pace, progress }: Surroundings): Promise
 /** One that has been answered once. */
 async function openConnection(path: string): Promise<Socket> {
   const socket = connect(path);
-  socket.on('error', () => undefined); // the daemon closes those that are idle for long
+  socket.on('error', () => undefined); // whether it was open to the end is looked at then
   socket.write(ALLOWED.request);
   await once(socket, 'data');
   return socket;
