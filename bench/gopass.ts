@@ -167,7 +167,7 @@ async function run(surroundings: Surroundings): Promise<Results> {
     notes: [
       `A \`GET\` over the socket, on kept connections, beside \`gopass show -n -- ENTRY\` of the same entries, as a user would start it. The daemon runs the same, and tells gopass by a variable where gpg is, which it would start gpgconf for each time: to see what that is worth the command is started so, too. Commands are started with ${startedHow()} by a process that lives on, their output read through a pipe; the key has no passphrase. Each caller has a secret of its own. The daemon runs as many gopass at once as there are cores.`,
       `Before it is measured a daemon has answered requests for ${(WARMING.callers.length * WARMING.times * pace.warmUpMs) / 1_000} s, of one caller and of all, that a script answers in the place of gopass, so that its own code is compiled, as it is after the first minutes of its life.`,
-      'CPU is that of the daemon and its children, and on the other side of the process that starts the commands and its children. gpg-agent, which serves all, is in none. A p99 is that of all reads of all rounds where a round has fewer than 100.',
+      'CPU is that of the daemon and its children, and on the other side of the process that starts the commands and its children. gpg-agent, which serves all, is in none.',
     ],
   };
 }

@@ -35,6 +35,7 @@ single benches: ${sections.map(({ name }) => `\`${name}\``).join(', ')}.
 The daemon is the built one, a process of its own. Whoever asks it is another one, whose share is the same for all that
 are compared. They take turns in rounds, and a ratio is that of one round: compare ratios, as the figures
 themselves are those of one machine. A figure is the median over the rounds, and between those in brackets are half of them.
+A p99 without brackets is that of all rounds together: one of them has fewer than 100 requests.
 
 ${settingTable(setting)}
 

@@ -45,6 +45,7 @@ t.test('the page has the targets first, then the tables and plots of each bench'
   t.same(tableOf(page, 'The first', 'by'), [['a | b', '1']]);
   t.ok(page.links.includes('benchmarks/first-1.svg'));
   t.match(page.prose.join('\n'), 'Not measured: gopass is not there.');
+  t.match(page.prose.join('\n'), 'A p99 without brackets is that of all rounds together');
   t.end();
 });
 
