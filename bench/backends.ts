@@ -123,7 +123,7 @@ async function run(surroundings: Surroundings): Promise<Results> {
     ],
     targets: targetsOf(roundsOf, node24),
     notes: [
-      `One caller that reads one small entry again and again: of the daemon by \`GET\` on a kept connection, and of its limit directly. Commands are started with ${startedHow()}. The key of gpg has no passphrase, and gpg-agent, which works for all of them, is in no CPU figure.`,
+      `One caller that reads one small entry again and again: of the daemon by \`GET\` on a kept connection, and of its limit directly. Commands are started with ${startedHow()}. The key of gpg has no passphrase, and gpg-agent, which works for all of them, is in no CPU figure. \`gopass show\` stands beside \`age\` for the targets alone: it reads the entry of the gpg store.`,
       `${node24 === undefined ? 'Node 24 was not measured: name one with `MXM_BENCH_NODE24=/path/to/node`' : `Node 24 is ${versionOf(node24)}`}.${kv === undefined ? ` openbao was not measured: ${kvMissing()}.` : ' The server of `openbao` is the core of Vault 1.14.1 at a Unix socket, asked directly on a kept connection.'}`,
     ],
   };
