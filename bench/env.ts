@@ -100,10 +100,11 @@ async function run(surroundings: Surroundings): Promise<Results> {
     [false, true].flatMap((fresh) => CALLERS.map((count) => ({ ...asked, fresh, callers: count }))),
   );
   // What a server does again and again is compiled meanwhile: this one is asked for days.
+  const warmUpMs = 2 * pace.warmUpMs;
   for (const { what, target, status } of ASKED) {
     progress(`env: warming up, ${what}`);
     for (const contender of contendersOf({ what, target, status, callers: 16, fresh: false }))
-      await contender.measure(2 * pace.warmUpMs);
+      await contender.measure(warmUpMs);
   }
   const measured = new Map<Scenario, Measured>();
   for (const scenario of scenarios) {
@@ -153,6 +154,7 @@ async function run(surroundings: Surroundings): Promise<Results> {
     targets: targetsOf(measured),
     notes: [
       `A secret of an \`env\` store, so that all of the time is the daemon's own, and one that is denied. Beside it a route of Fastify and a server of \`node:http\` that do nothing but send the same answer, byte by byte but for the date and the id. All three run on this Node, at a Unix socket. The callers are one process with prepared requests that looks at the status and the length of each answer.`,
+      `Before it is measured each server has answered 16 callers for ${warmUpMs / 1_000} s with the secret and for as long with the refusal, so that its code is compiled, and before each row its callers for up to ${pace.warmUpMs / 1_000} s more.`,
       `The daemon's stdout, with its audit records, goes to a file on ${fileSystem()}. ${records} records were written for ${answered} answers.`,
     ],
   };

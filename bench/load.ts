@@ -72,6 +72,11 @@ export function startedHow(): string {
   return onPath('cc') === undefined ? "Node's `spawn`, as there is no `cc`" : '`posix_spawn` of a C program';
 }
 
+/** How often a server that is started is asked until it answers. */
+export function askedHowOften(): string {
+  return onPath('cc') === undefined ? 'every ms, as there is no `cc`,' : 'every 0.2 ms';
+}
+
 /** load.c where there is a compiler; load_in_node.ts takes the same orders and is slower. */
 function callersProgram(t: Ending): string[] {
   const compiler = onPath('cc');

@@ -9,7 +9,7 @@ import { temporaryFolder } from '../test/support/temporary.js';
 import { until } from '../test/support/until.js';
 import type { Bench, Results, Surroundings, Table, Target } from './bench.js';
 import { ENV_CONFIGURATION, serveEnvironment } from './env.js';
-import { type Callers, requestFor, startCallers } from './load.js';
+import { askedHowOften, type Callers, requestFor, startCallers } from './load.js';
 import { memoryOf } from './process_cost.js';
 import { bareCommand, daemonCommand, recordAnswers } from './served.js';
 import { digits, ratioOf, type Spread, spreadOf, tell } from './statistics.js';
@@ -97,7 +97,7 @@ async function run(surroundings: Surroundings): Promise<Results> {
     ],
     targets,
     notes: [
-      `A server is asked every 0.2 ms from its exec on until it answers, the daemon for a secret of the environment; \`node -e 0\` is started and waited for. ${pace.starts} starts of each, after one that does not count. Memory is read ${SETTLED_MS / 1_000} s after the first answer; a MB is a million bytes.`,
+      `A server is asked ${askedHowOften()} from its exec on until it answers, the daemon for a secret of the environment; \`node -e 0\` is started and waited for. ${pace.starts} starts of each, after one that does not count. Memory is read ${SETTLED_MS / 1_000} s after the first answer; a MB is a million bytes.`,
       'What V8 compiled of the daemon when it was built is used for a start with the same Node and the same options. With other ones, as an option that means nothing shows here, it is compiled anew.',
       'Resident are also the pages of the files of Node that a process has looked at. When it has started, the daemon lets go of them, as most have served the start alone, and they come back as they are needed: hence it is smaller than a bare server. The system keeps them as long as it has room.',
     ],
