@@ -97,7 +97,7 @@ ${table(
 
 ## Memory
 
-\`npx tap --allow-incomplete-coverage test/memory.test.ts\` asks for values that hold a canary: as JSON and as bytes, small
+\`test/memory.test.ts\` ([how to run it](../CONTRIBUTING.md)) asks for values that hold a canary: as JSON and as bytes, small
 and large, whole entries and fields of lines, of failing calls, and by callers that leave. Then it looks for the canary, as it
 is, as two-byte text and as base64, in all of the memory of the daemon while that runs on. A second test shows that the search
 finds a canary where there is one.
