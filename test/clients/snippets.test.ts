@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { fenceOf, readDocument, ROOT } from '../support/markdown.js';
@@ -96,6 +97,18 @@ t.test('the shell snippets print the value, and end with the status of a refusal
     t.match(await run('sh', ['-c', snippet], denying.socket, options), { status: refused, stdout: '' });
   }
   await replay(t, 'Shell', options);
+});
+
+t.test('the shell snippets wait for a daemon whose socket is not there yet', { skip: curl.skip }, async (t) => {
+  const folder = temporaryFolder(t);
+  const options = { cwd: ROOT, path: programFolder(folder) };
+  for (const language of ['sh', 'bash']) {
+    const socket = join(folder, `${language}.sock`);
+    const asked = run('sh', ['-c', fenceOf(document, 'Shell', language)], socket, options);
+    await sleep(500);
+    symlinkSync(allowing.socket, socket);
+    t.match(await asked, { status: 0, stdout: VALUE }, language);
+  }
 });
 
 t.test('the snippet for Node prints the value, and the code of a refusal', async (t) => {
