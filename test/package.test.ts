@@ -17,6 +17,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { VERSION } from '../src/version.js';
+import { readDocument } from './support/markdown.js';
 import { untilAnswers } from './support/process.js';
 import { temporaryFolder, writeFile } from './support/temporary.js';
 
@@ -73,8 +74,9 @@ t.test('the package', async (t) => {
   const [{ filename, files }] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
 
   await t.test('holds the program, the library with its declarations and what a user needs, nothing else', (t) => {
-    const examples = filesBelow(join(project, 'config')).map((file) => `config/${file}`);
-    const units = filesBelow(join(project, 'systemd')).map((file) => `systemd/${file}`);
+    const [examples, units, pages] = ['config', 'systemd', 'docs'].map((folder) =>
+      filesBelow(join(project, folder)).map((file) => `${folder}/${file}`),
+    ) as [string[], string[], string[]];
     const schemas = filesBelow(join(project, 'schema'))
       .filter((file) => file.endsWith('.json'))
       .map((file) => `schema/${file}`);
@@ -86,10 +88,13 @@ t.test('the package', async (t) => {
         ...schemas,
         'man/mxm-secretsd.1',
         ...units,
+        ...pages,
+        'clients/python/mxm_secretsd.py',
         'package.json',
         'README.md',
         'LICENSE',
         'CHANGELOG.md',
+        'CONTRIBUTING.md',
         'SECURITY.md',
       ].sort(),
     );
@@ -106,6 +111,17 @@ t.test('the package', async (t) => {
     for (const path of library) t.ok(existsSync(join(project, 'src', path.replace(/\.js$/, '.ts'))), path);
     const declarations = library.map((path) => path.replace(/\.js$/, '.d.ts'));
     t.same(built.sort(), [...program, ...code, ...library, ...declarations, 'LICENSES.txt'].sort());
+    t.end();
+  });
+
+  await t.test('holds what the README and the pages of docs lead to', (t) => {
+    const packed = files.map(({ path }) => path);
+    for (const page of packed.filter((path) => /^(?:README|docs\/.*)\.md$/.test(path))) {
+      for (const link of readDocument(page).links) {
+        const [file = ''] = link.split('#');
+        if (file !== '' && !/^[a-z]+:/.test(link)) t.ok(packed.includes(join(dirname(page), file)), `${page}: ${link}`);
+      }
+    }
     t.end();
   });
 
