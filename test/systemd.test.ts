@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { realComponent, onPath, realGopass, realGpg, skipWithout } from './support/real_component.js';
@@ -24,6 +24,8 @@ t.test('the exposure of the service is 0.5 at most', { skip: analyze.skip }, (t)
 
 const SERVICE = 'mxm-secretsd@marketdata.service';
 const SOCKET = '/run/mxm-secretsd/marketdata/secrets.sock';
+const INSTALL = '/opt/mxm-secretsd/systemd/install';
+const COMMAND = '/usr/local/bin/mxm-secretsd';
 const KEY = 'db-12345 ünd\ttwo\nlines';
 
 /** What systemd takes for all credentials of a unit, with their ids. */
@@ -133,7 +135,7 @@ t.test('under a real systemd', { skip }, async (t) => {
   const machine = await bootSystemd(t, files);
 
   await t.test('one command installs it, and makes the user and the socket of a role', async (t) => {
-    t.match(await machine.must('/opt/mxm-secretsd/systemd/install', 'marketdata'), SOCKET);
+    t.match(await machine.must(INSTALL, 'marketdata'), SOCKET);
     t.match(await machine.must('stat', '-c', '%A %U %G', SOCKET), 'srw-rw---- root mxm-marketdata');
     t.equal(await machine.property(SERVICE, 'ActiveState'), 'inactive', 'nobody has asked yet');
     for (const unit of UNITS) {
@@ -145,6 +147,50 @@ t.test('under a real systemd', { skip }, async (t) => {
       });
     }
     await makeStore(machine);
+  });
+
+  await t.test('and puts the command on the PATH', async (t) => {
+    t.match(await machine.must('sh', '-c', 'cd / && mxm-secretsd --version'), /^mxm-secretsd \d/);
+    const said = await machine.must(
+      'mxm-secretsd',
+      'check',
+      '--launch',
+      '/etc/mxm-secretsd/marketdata.yaml',
+      '--offline',
+    );
+    t.match(said, /databento_api_key\t/);
+  });
+
+  await t.test('another command of its name is neither replaced nor removed', async (t) => {
+    const install = async (...args: string[]) => machine.run('env', 'DESTDIR=/run/destination', INSTALL, ...args);
+    const inDestination = `/run/destination${COMMAND}`;
+    await machine.must('mkdir', '-p', dirname(inDestination));
+    for (const [make, look] of [
+      [
+        ['cp', '/bin/true', inDestination],
+        ['cmp', '/bin/true', inDestination],
+      ],
+      [
+        ['ln', '-sf', COMMAND, inDestination],
+        ['test', '-L', inDestination],
+      ],
+      [
+        ['ln', '-sf', '/nowhere', inDestination],
+        ['test', '-L', inDestination],
+      ],
+    ] as const) {
+      await machine.must(...make);
+      t.match(await install(), { status: 0, stderr: `${inDestination} is not of this script and stays as it is` });
+      t.match(await install('--remove'), { status: 0 });
+      await t.resolves(machine.must(...look));
+    }
+    t.not((await machine.run('test', '-e', '/nowhere')).status, 0);
+    await machine.must('rm', inDestination);
+    t.match(await install(), { status: 0, stderr: '' });
+    t.match(await install(), { status: 0, stderr: '' }, 'its own is put anew');
+    await t.resolves(machine.must('test', '-x', inDestination));
+    await install('--remove');
+    t.not((await machine.run('test', '-e', inDestination)).status, 0, 'and removed');
   });
 
   await t.test('the socket starts the service, which says when it is ready, and what it serves', async (t) => {
@@ -293,7 +339,7 @@ t.test('under a real systemd', { skip }, async (t) => {
   });
 
   await t.test('a configuration in error is not tried for ever', async (t) => {
-    await machine.must('/opt/mxm-secretsd/systemd/install', 'broken');
+    await machine.must(INSTALL, 'broken');
     const broken = ['curl', '--silent', '--max-time', '20', '--unix-socket', '/run/mxm-secretsd/broken/secrets.sock'];
     t.not((await machine.run(...broken, 'http://localhost/healthz')).status, 0);
     await untilState(machine, 'mxm-secretsd@broken.socket', 'failed');
@@ -302,9 +348,10 @@ t.test('under a real systemd', { skip }, async (t) => {
   });
 
   await t.test('it can be removed again', async (t) => {
-    const said = await machine.must('/opt/mxm-secretsd/systemd/install', '--remove');
+    const said = await machine.must(INSTALL, '--remove');
     t.match(said, '/var/lib/mxm-secretsd');
-    t.not((await machine.run('test', '-e', '/usr/local/lib/mxm-secretsd')).status, 0);
+    for (const place of ['/usr/local/lib/mxm-secretsd', COMMAND])
+      t.not((await machine.run('test', '-e', place)).status, 0, place);
     t.match(await machine.must('systemctl', 'list-unit-files', 'mxm-secretsd*', '--no-legend').catch(() => ''), /^$/);
     t.not((await machine.run('test', '-e', SOCKET)).status, 0);
   });
