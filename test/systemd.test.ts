@@ -338,6 +338,20 @@ t.test('under a real systemd', { skip }, async (t) => {
     });
   });
 
+  await t.test('an update restarts the roles that run, whichever are named', async (t) => {
+    const launch = machine.file('/etc/mxm-secretsd/marketdata.yaml');
+    writeFileSync(launch, LAUNCH.replace(/idle_exit_s: .*\n/, ''));
+    await machine.must('systemctl', 'restart', SERVICE);
+    const before = await machine.property(SERVICE, 'MainPID');
+    await machine.must(INSTALL, 'other');
+    t.equal(await machine.property(SERVICE, 'ActiveState'), 'active');
+    t.not(await machine.property(SERVICE, 'MainPID'), before);
+    t.equal(await machine.property('mxm-secretsd@other.service', 'ActiveState'), 'inactive', 'which nobody has asked');
+    writeFileSync(launch, LAUNCH);
+    await machine.must('systemctl', 'stop', SERVICE);
+    t.match(await machine.run(INSTALL), { status: 0, stderr: '' }, 'with none that runs, too');
+  });
+
   await t.test('a configuration in error is not tried for ever', async (t) => {
     await machine.must(INSTALL, 'broken');
     const broken = ['curl', '--silent', '--max-time', '20', '--unix-socket', '/run/mxm-secretsd/broken/secrets.sock'];
