@@ -35,7 +35,7 @@ const PASSED_VARIABLES = [
 
 /**
  * Settings of gopass that no configuration of the user, or of the store itself, may have otherwise: an entry stands for
- * itself and not for another one that it refers to, a listing of a folder can be told by its first line, and nothing is
+ * itself and not for another one that it refers to, a listing of a folder can be told by what it begins with, and nothing is
  * copied to a clipboard. The last one is the name that gopass before 1.15.9 has for the one above it.
  */
 const SETTINGS = [
@@ -53,6 +53,9 @@ const MAX_COMPONENTS_BYTES = 65_536;
 
 /** A SHA-256 sum in hexadecimal digits and a line ending, with room to spare. */
 const MAX_SUM_BYTES = 128;
+
+/** What stands before each name right below a folder in a tree of gopass. */
+const BRANCHES = ['├── ', '└── '];
 
 const TOO_LARGE = failure('backend_failed', 'value_too_large');
 
@@ -131,7 +134,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     if (shown.end !== 'succeeded') return failureOf(shown, env, signal);
     const { stdout } = shown;
     const problem =
-      (mayBeFolderListing(stdout, entry) ? await whyNoEntry(file, entry, signal) : null) ??
+      (mayBeListing(stdout, entry) ? await whyNoEntry(file, entry, signal) : null) ??
       (lengthWithoutLineEndings(stdout) > maxBytes ? TOO_LARGE : null);
     if (problem === null) return valueOfEntry(stdout, field);
     stdout.fill(0);
@@ -215,8 +218,16 @@ async function failureOfExit(
   return (await gpgFailure(stderr, { env }, signal)) ?? failure('backend_failed', 'unexpected_answer');
 }
 
-/** `gopass show` of a folder succeeds and prints a tree under the folder's name. */
-function mayBeFolderListing(stdout: Buffer, entry: string): boolean {
-  const head = Buffer.from(`${entry}/\n`);
-  return stdout.subarray(0, head.length).equals(head);
+/**
+ * `gopass show` of a folder succeeds and prints a tree under the folder's name, or the bare name where the folder has just
+ * become an entry. It takes the name for a format, so that one with `%` comes out as another: then the branches tell.
+ */
+function mayBeListing(stdout: Buffer, entry: string): boolean {
+  const below = stdout.subarray(stdout.indexOf('\n') + 1);
+  return beginsWith(stdout, entry) || BRANCHES.some((branch) => beginsWith(below, branch));
+}
+
+function beginsWith(bytes: Buffer, text: string): boolean {
+  const head = Buffer.from(text);
+  return bytes.subarray(0, head.length).equals(head);
 }

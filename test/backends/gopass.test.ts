@@ -205,6 +205,16 @@ t.test('a folder is no entry however much there is in it', { skip }, async (t) =
   t.equal(await fetch(store, 'mxm/red', { maxBytes: 4_000 }), NO_ENTRY);
 });
 
+t.test('a folder is no entry whatever its name: gopass prints it as a format', { skip }, async (t) => {
+  const store = createGopassStore(t);
+  const names = ['50% off', '%', '%s', '%25', '100%%', 'a%*d/b', '%!', '%[1]q', 'ключ', 'x.gpg', 'a b', '-n'];
+  for (const name of names) store.insert(`mxm/${name}/below`, 'value');
+  for (const name of names) t.equal(await fetch(store, `mxm/${name}`), NO_ENTRY, name);
+  t.match(store.run(['show', '-n', '--', 'mxm/50% off']).stdout.toString(), /^mxm\/50%!o\(/, 'what gopass prints');
+  store.insert('mxm/50% off', 'the entry');
+  t.equal(await fetch(store, 'mxm/50% off'), 'the entry', 'an entry of such a name is one');
+});
+
 t.test('a folder is no entry in colours either', { skip }, async (t) => {
   const store = createGopassStore(t);
   store.insert('mxm/red/entry', 'value');
@@ -222,7 +232,7 @@ t.test('of an entry and a folder of the same name the entry counts', { skip }, a
 
 t.test('an entry whose content looks like a listing of itself is an entry', { skip }, async (t) => {
   const store = createGopassStore(t);
-  for (const content of ['entry/\n└── below', 'entry/', 'entry/\n']) {
+  for (const content of ['entry/\n└── below', 'entry/', 'entry/\n', 'entry', 'other\n├── below']) {
     store.insert('entry', content);
     t.equal(await fetch(store, 'entry'), latin1(content.trimEnd()));
   }
