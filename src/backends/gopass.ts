@@ -35,8 +35,8 @@ const PASSED_VARIABLES = [
 
 /**
  * Settings of gopass that no configuration of the user, or of the store itself, may have otherwise: an entry stands for
- * itself and not for another one that it refers to, a listing of a folder can be told by what it begins with, and nothing is
- * copied to a clipboard. The last one is the name that gopass before 1.15.9 has for the one above it.
+ * itself and not for another one that it refers to, a listing of a folder can be told by what it begins with, and
+ * nothing is copied to a clipboard. The last one is the name that gopass before 1.15.9 has for the one above it.
  */
 const SETTINGS = [
   ['core.follow-references', 'false'],
@@ -56,8 +56,6 @@ const MAX_SUM_BYTES = 128;
 
 /** What stands before each name right below a folder in a tree of gopass. */
 const BRANCHES = ['├── ', '└── '];
-
-const TOO_LARGE = failure('backend_failed', 'value_too_large');
 
 const ExitCode = { unknown: 1, notInitialised: 6, notFound: 10, config: 16 } as const;
 
@@ -120,8 +118,23 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     const file = await program(signal);
     if (typeof file !== 'string') return file;
     // gopass itself drops a leading slash where it looks for entries, but not where it looks for folders and mounts.
-    const entry = location.replace(/^\/+/, '');
-    const shown = await runCommand({
+    const shown = await show(file, location.replace(/^\/+/, ''), maxBytes, signal);
+    if (!('end' in shown)) return shown;
+    if (shown.end !== 'succeeded') return failureOf(shown, env, signal);
+    const { stdout } = shown;
+    if (lengthWithoutLineEndings(stdout) <= maxBytes) return valueOfEntry(stdout, field);
+    stdout.fill(0);
+    return failure('backend_failed', 'value_too_large');
+  }
+
+  /** What `show` gives of an entry. A folder may become one meanwhile: what it gives before and after is the entry's. */
+  async function show(
+    file: string,
+    entry: string,
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<CommandEnd | BackendFailure> {
+    const command = {
       file,
       // -n: the entry as it is stored. Plain `show` rewrites YAML, `-o` gives a line, `cat` may write the entry.
       // --: a location may begin with a dash.
@@ -129,16 +142,20 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
       env,
       maxStdoutBytes: maxBytes + TRAILING_LINE_ENDINGS,
       signal,
-    });
-    if (shown.end === 'too_large') return (await whyNoEntry(file, entry, signal)) ?? TOO_LARGE;
-    if (shown.end !== 'succeeded') return failureOf(shown, env, signal);
-    const { stdout } = shown;
-    const problem =
-      (mayBeListing(stdout, entry) ? await whyNoEntry(file, entry, signal) : null) ??
-      (lengthWithoutLineEndings(stdout) > maxBytes ? TOO_LARGE : null);
-    if (problem === null) return valueOfEntry(stdout, field);
-    stdout.fill(0);
-    return problem;
+    };
+    let shown = await runCommand(command);
+    while (mayBeListing(shown, entry)) {
+      const before = shown;
+      try {
+        const why = await whyNoEntry(file, entry, signal);
+        if (why !== null) return why;
+        shown = await runCommand(command);
+        if (isSame(before, shown)) break;
+      } finally {
+        if (before.end === 'succeeded') before.stdout.fill(0);
+      }
+    }
+    return shown;
   }
 
   /** Null when it is an entry. `show` shows folders too; `sum` works on entries alone, even beside a folder of that name. */
@@ -222,9 +239,16 @@ async function failureOfExit(
  * `gopass show` of a folder succeeds and prints a tree under the folder's name, or the bare name where the folder has just
  * become an entry. It takes the name for a format, so that one with `%` comes out as another: then the branches tell.
  */
-function mayBeListing(stdout: Buffer, entry: string): boolean {
+function mayBeListing(shown: CommandEnd, entry: string): boolean {
+  if (shown.end !== 'succeeded') return shown.end === 'too_large';
+  const { stdout } = shown;
   const below = stdout.subarray(stdout.indexOf('\n') + 1);
   return beginsWith(stdout, entry) || BRANCHES.some((branch) => beginsWith(below, branch));
+}
+
+function isSame(one: CommandEnd, other: CommandEnd): boolean {
+  if (one.end !== 'succeeded' || other.end !== 'succeeded') return one.end === other.end;
+  return one.stdout.equals(other.stdout);
 }
 
 function beginsWith(bytes: Buffer, text: string): boolean {
