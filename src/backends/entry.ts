@@ -1,5 +1,6 @@
-import { isMap, isScalar, parseAllDocuments } from 'yaml';
-import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
+import { type Alias, type Document, isAlias, isMap, isScalar, type Node, visit, type YAMLMap } from 'yaml';
+import { readYamlDocuments } from '../config/bounded_yaml.js';
+import { allocateSecretBytes, copySecretBytes, isUtf8 } from '../domain/secret_bytes.js';
 import { type BackendAnswer, failure } from './backend.js';
 
 /** An entry may end with this many line endings beside the one that gopass adds: they do not count as the value's. */
@@ -8,6 +9,11 @@ export const TRAILING_LINE_ENDINGS = 4096;
 const LF = 0x0a;
 const CR = 0x0d;
 const YAML_MARK = Buffer.from('---');
+
+/** What is read of YAML at most: some 1,000 keys. Nothing else runs meanwhile. */
+const MAX_YAML_TOKENS = 10_000;
+
+const YAML_BINARY = 'tag:yaml.org,2002:binary';
 
 /** The length of `bytes` without its trailing line endings (LF and CRLF). */
 export function lengthWithoutLineEndings(bytes: Buffer): number {
@@ -32,10 +38,11 @@ export function valueOfEntry(entry: Buffer, field: string | undefined): BackendA
   if (field === undefined || lengthWithoutLineEndings(entry) === 0) {
     return { ok: true, value: withoutLineEndings(entry) };
   }
-  const answer =
-    field === 'password' ? joined([firstLine(entry)]) : (yamlValue(entry, field) ?? keyValues(entry, field));
-  entry.fill(0);
-  return answer;
+  try {
+    return field === 'password' ? joined([firstLine(entry)]) : (yamlValue(entry, field) ?? keyValues(entry, field));
+  } finally {
+    entry.fill(0);
+  }
 }
 
 function withoutLineEndings(bytes: Buffer): Buffer {
@@ -94,15 +101,51 @@ function isBlank(byte: number | undefined): boolean {
 /** Undefined where the entry has no YAML part: no `---` line, or what begins there is no YAML mapping. */
 function yamlValue(entry: Buffer, key: string): BackendAnswer | undefined {
   const start = startOfYaml(entry);
-  if (start === undefined) return undefined;
-  // A YAML parser works on strings: the one place where a value of a password store is held as one. Of several
-  // documents the first counts. The failsafe schema takes every scalar for the text that stands there.
-  const [document] = parseAllDocuments(entry.toString('utf8', start), { schema: 'failsafe', logLevel: 'silent' });
+  if (start === undefined || !isUtf8(entry.subarray(start))) return undefined;
+  // A YAML parser works on strings: the one place where a value of a password store is held as one.
+  const text = entry.toString('utf8', start);
+  const read = readYamlDocuments(text, { schema: 'failsafe', maxTokens: MAX_YAML_TOKENS });
+  if ('tooDeepAt' in read) return failure('backend_failed', 'yaml_too_large');
+  const [document] = read.documents; // of several the first counts
   if (document === undefined || document.errors.length > 0 || !isMap(document.contents)) return undefined;
-  const node = document.contents.get(key, true);
-  if (node === undefined) return failure('secret_not_found', 'field_missing');
+  const targets = targetsOfAliases(document);
+  if (targets === undefined) return undefined;
+
+  const meant = (node: unknown): unknown => (isAlias(node) ? targets.get(node) : node);
+  const pair = document.contents.items.find((item) => textOf(meant(item.key)) === key);
+  if (pair === undefined || pair.value === null) return failure('secret_not_found', 'field_missing');
+  const node = meant(pair.value);
   if (!isScalar<string>(node)) return failure('backend_failed', 'field_not_text');
-  return { ok: true, value: withoutLineEndings(Buffer.from(node.value)) };
+  const value = Buffer.from(node.value, node.tag === YAML_BINARY ? 'base64' : 'utf8');
+  return { ok: true, value: withoutLineEndings(value) };
+}
+
+function textOf(node: unknown): string | undefined {
+  return isScalar<string>(node) ? node.value : undefined;
+}
+
+/** What each alias stands for; undefined where one stands for nothing or a key is there twice, as that is no YAML. */
+function targetsOfAliases(document: Document.Parsed): ReadonlyMap<Alias, Node> | undefined {
+  const anchored = new Map<string, Node>();
+  const targets = new Map<Alias, Node>();
+  const faults: Node[] = [];
+  visit(document, {
+    Node(_, node) {
+      if (!isAlias(node)) {
+        if (node.anchor !== undefined) anchored.set(node.anchor, node);
+        if (isMap(node) && hasKeyTwice(node)) faults.push(node);
+        return;
+      }
+      const target = anchored.get(node.source);
+      if (target === undefined) faults.push(node);
+      else targets.set(node, target);
+    },
+  });
+  return faults.length === 0 ? targets : undefined;
+}
+
+function hasKeyTwice({ items }: YAMLMap): boolean {
+  return new Set(items.map(({ key }) => textOf(key) ?? key)).size < items.length;
 }
 
 /** gopass takes any line that begins with `---` for the beginning; the first line only where it is nothing else. */

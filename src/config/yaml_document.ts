@@ -89,7 +89,7 @@ export function parseYaml(text: string, section?: string): YamlDocument {
     problems.push({ pointer: '', place: placeAt(offset), message });
   }
 
-  const read = readYamlDocuments(text, lines);
+  const read = readYamlDocuments(text, { lines });
   if ('tooDeepAt' in read) {
     syntaxProblem(read.tooDeepAt, TOO_DEEP);
     return { ...result, data: undefined };

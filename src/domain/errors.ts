@@ -104,7 +104,7 @@ const REASONS = {
   empty_value: 'the entry is empty: write a value into it',
   entry_missing: 'the store has no such entry: compare "root" and "path" with the store',
   field_missing: 'the entry has no such field: compare "field" with the keys of the entry',
-  field_not_text: 'the field is no text but a number, a list, a mapping or an alias: name another',
+  field_not_text: 'the field is no text but a number, a list or a mapping: name another',
   identity_locked:
     'the file that "identity_file" names is itself encrypted: decrypt it, and hand it over as a systemd credential',
   identity_mismatch: 'no identity of "identity_file" can decrypt the entry: encrypt it to the recipient of one',
@@ -140,6 +140,8 @@ const REASONS = {
   unexpected_answer: 'the backend ended in a way that is not known: run it by hand as the daemon user',
   value_too_large: 'the value is larger than max_value_bytes: correct the entry, or allow more',
   webassembly_missing: 'this backend needs WebAssembly, which Node does not have with --jitless: start it without that',
+  yaml_too_large:
+    'the YAML part of the entry has more than 10,000 tokens or 100 levels: make it smaller, or ask for the whole entry',
 } as const satisfies Record<string, string>;
 
 export type Reason = keyof typeof REASONS;

@@ -122,8 +122,64 @@ t.test('below a line that begins with --- another name is a key of the YAML mapp
 });
 
 t.test('what is no text in YAML is no value', (t) => {
-  const entry = 'pw\n---\nlist: [a, b]\nmap: { a: b }\nanchor: &x y\nalias: *x\n';
-  for (const field of ['list', 'map', 'alias']) t.equal(value(entry, field), NOT_TEXT, field);
+  const entry = 'pw\n---\nlist: [a, b]\nmap: &x { a: b }\nset: !!set { a }\nalias: *x\n';
+  for (const field of ['list', 'map', 'set', 'alias']) t.equal(value(entry, field), NOT_TEXT, field);
+  t.end();
+});
+
+t.test('whatever its tag says, a scalar of YAML is the text that stands there, or the bytes of a binary one', (t) => {
+  const tags = ['str', 'int', 'float', 'bool', 'null', 'timestamp', 'merge', 'set', 'omap', 'pairs', 'seq', 'map'];
+  for (const tag of ['!', '!own ', '!<tag:x> ', ...tags.map((name) => `!!${name} `)]) {
+    for (const text of ['<<', '2026-01-01', '0123', 'x']) {
+      t.equal(value(`pw\n---\nkey: ${tag} ${text}\n`, 'key'), text, `${tag} ${text}`);
+    }
+  }
+  const binary = valueOfEntry(Buffer.from('pw\n---\nkey: !!binary /+l4\n'), 'key');
+  t.same(binary.ok && binary.value, Buffer.from('ffe978', 'hex'));
+  t.end();
+});
+
+t.test('an alias of YAML is what its anchor before it stands for, as a value and as a key', (t) => {
+  const entry = 'pw\n---\na: &x one\nb: *x\nc: &x two\nd: *x\n&k e: three\n*k : four\nf: &y { *x : five, g: *y }\n';
+  for (const [field, expected] of [
+    ['b', 'one'],
+    ['d', 'two'],
+    ['e', 'three'],
+    ['f', NOT_TEXT],
+    ['two', MISSING],
+  ] as const) {
+    t.equal(value(entry, field), expected, field);
+  }
+  t.equal(value('pw\n---\na: &k key\n*k : bar\n', 'key'), 'bar');
+  t.equal(value('pw\n---\nkey: *x\na: &x y\n', 'key'), '*x', 'without an anchor before it, it is no YAML');
+  t.end();
+});
+
+t.test('a key of YAML without a value is an empty one, or none where nothing can stand', (t) => {
+  t.equal(value('pw\n---\na:\nb: c\n', 'a'), '');
+  t.equal(value('pw\n---\n? a\n', 'a'), MISSING);
+  t.equal(value('pw\n---\n{ a, b: c }\n', 'a'), MISSING);
+  t.end();
+});
+
+t.test('what is no UTF-8 is no YAML: its lines are lines, byte by byte', (t) => {
+  const answer = valueOfEntry(Buffer.from('pw\n---\nuser: bob\nkey: p\xe9ss\n', 'latin1'), 'key');
+  t.same(answer.ok && answer.value, Buffer.from('p\xe9ss', 'latin1'));
+  const above = Buffer.from('p\xe9ss\n---\nkey: "a"\n', 'latin1');
+  t.same(valueOfEntry(above, 'key'), { ok: true, value: Buffer.from('a') }, 'above it any bytes may stand');
+  t.end();
+});
+
+t.test('YAML of too many tokens, or too deep, is not read, and takes no time', (t) => {
+  const mebibyte = (piece: string): string => piece.repeat(Math.ceil(1_048_576 / piece.length));
+  const keys = (count: number): string => Array.from({ length: count }, (_, at) => `k${at}: 1\n`).join('');
+  t.equal(value(`pw\n---\n${keys(1_000)}key: value\n`, 'key'), 'value');
+  t.equal(value(`pw\n---\nother: |\n${mebibyte(' abc\n')}key: value\n`, 'key'), 'value', 'a long text is one token');
+  const { user } = process.cpuUsage();
+  for (const part of [keys(100_000), ...[': ', '...\n', '[', '{a: ', '? ', '- ', 'x\n', '&a ', '!a '].map(mebibyte)]) {
+    t.equal(value(`pw\n---\nkey: value\n${part}`, 'key'), 'backend_failed/yaml_too_large', part.slice(0, 4));
+  }
+  t.ok(process.cpuUsage().user - user < 5_000_000, 'ten of them at once');
   t.end();
 });
 
@@ -132,6 +188,8 @@ t.test('where no YAML mapping begins, lines are lines', (t) => {
   t.equal(value('pw\na: x\n---\n', 'a'), 'x');
   t.equal(value('pw\na: x\n---', 'a'), 'x');
   t.equal(value('pw\na: x\n---\na: y\na: z\n', 'a'), 'x\ny\nz', 'a key twice is no YAML');
+  t.equal(value('pw\na: x\n---\nb: [{ "a": 1, a: 2 }]\n', 'a'), 'x', 'nor deeper down');
+  t.equal(value('pw\na: x\n---\na: y\nb: { c: 1, [c]: 2, [d]: 3 }\n', 'a'), 'y', 'lists as keys are others each');
   t.equal(value('pw\na: x\n---\nb: "unfinished\n', 'a'), 'x');
   t.equal(value('pw\na: x\n --- \nb: y\n', 'b'), 'y');
   t.end();
@@ -158,6 +216,13 @@ t.test('the entry is filled with zeros once a field has been taken out of it, or
       );
     }
   }
+  t.end();
+});
+
+t.test('the entry is filled with zeros even where something throws', (t) => {
+  const entry = Buffer.from('secret\nkey: secret\n');
+  t.throws(() => valueOfEntry(entry, 3 as unknown as string), TypeError);
+  t.ok(entry.every((byte) => byte === 0));
   t.end();
 });
 

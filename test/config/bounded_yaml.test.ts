@@ -46,9 +46,24 @@ t.test('what is nested more deeply is refused before it exhausts the stack', (t)
   t.end();
 });
 
+t.test('a text has at most the tokens that were allowed', (t) => {
+  const text = 'a: 1\n'.repeat(100);
+  t.ok('documents' in readYamlDocuments(text, { maxTokens: 1_000 }));
+  const read = readYamlDocuments(text, { maxTokens: 100 });
+  t.ok('tooDeepAt' in read && read.tooDeepAt < 200);
+  t.end();
+});
+
+t.test('every scalar of the failsafe schema is the text that stands there', (t) => {
+  const read = readYamlDocuments('[0123, ~, !!timestamp 2026-01-01, !!merge <<]', { schema: 'failsafe' });
+  t.ok('documents' in read);
+  if ('documents' in read) t.same(read.documents[0]?.toJS(), ['0123', '~', '2026-01-01', '<<']);
+  t.end();
+});
+
 t.test('lines are counted up to where the text is nested too deeply', (t) => {
   const lines = new LineCounter();
-  const read = readYamlDocuments(`a: 1\nb: ${'['.repeat(200)}`, lines);
+  const read = readYamlDocuments(`a: 1\nb: ${'['.repeat(200)}`, { lines });
   t.ok('tooDeepAt' in read);
   if ('tooDeepAt' in read) t.match(lines.linePos(read.tooDeepAt), { line: 2 });
   t.end();
