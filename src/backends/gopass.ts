@@ -57,7 +57,7 @@ const MAX_SUM_BYTES = 128;
 /** What stands before each name right below a folder in a tree of gopass. */
 const BRANCHES = ['├── ', '└── '];
 
-const ExitCode = { unknown: 1, notInitialised: 6, notFound: 10, config: 16 } as const;
+const ExitCode = { unknown: 1, notInitialised: 6, notFound: 10, list: 13, config: 16 } as const;
 
 export const gopassKind: BackendKind = {
   storeKeys: {
@@ -172,7 +172,9 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
       const file = await program(signal);
       if (typeof file !== 'string') return file;
       const listed = await runCommand({ file, args: ['ls', '--flat'], env, maxStdoutBytes: 0, signal });
-      if (listed.end !== 'succeeded') return failureOf(listed, env, signal);
+      if (listed.end === 'failed' && listed.exitCode === ExitCode.list) {
+        listed.stderr.fill(0); // a symlink that leads nowhere spoils every listing, and no entry
+      } else if (listed.end !== 'succeeded') return failureOf(listed, env, signal);
       // A store is worth nothing while all the keys that could open it are locked. No gpg keys: gopass uses age.
       const keys = (await decryptionKeys({ env }, signal)) ?? [];
       return keys.length > 0 && keys.every((key) => key.locked)
@@ -228,8 +230,13 @@ async function failureOfExit(
     return failure('backend_unavailable', 'cannot_start');
   }
   const says = (text: string): boolean => stderr.includes(text);
-  // The second is said of a folder that holds nothing.
-  if (exitCode === ExitCode.notFound || says('entry is not in the password store') || says('" not found')) {
+  // The second is said of a folder that holds nothing, the last where a symlink anywhere spoils the listing of a folder.
+  if (
+    exitCode === ExitCode.notFound ||
+    says('entry is not in the password store') ||
+    says('" not found') ||
+    beginsWith(stderr, '\nError: failed to list store: ')
+  ) {
     return failure('secret_not_found', 'entry_missing');
   }
   return (await gpgFailure(stderr, { env }, signal)) ?? failure('backend_failed', 'unexpected_answer');

@@ -223,6 +223,20 @@ t.test('a folder is no entry in colours either', { skip }, async (t) => {
   t.equal(await fetch(store, 'mxm'), NO_ENTRY);
 });
 
+t.test('a symlink that leads nowhere spoils what gopass lists, and nothing else', { skip }, async (t) => {
+  const store = createGopassStore(t);
+  store.insert('mxm/red/entry', 'value');
+  for (const target of ['/nowhere', 'link']) {
+    symlinkSync(target, join(store.folder, 'link'));
+    t.equal(store.run(['ls', '--flat']).status, 13);
+    t.equal(await fetch(store, 'mxm/red/entry'), 'value', target);
+    t.equal(await fetch(store, 'mxm/red'), NO_ENTRY, target);
+    t.equal(await fetch(store, 'mxm/absent'), NO_ENTRY, target);
+    t.equal(await probe(store), 'ready', target);
+    rmSync(join(store.folder, 'link'));
+  }
+});
+
 t.test('of an entry and a folder of the same name the entry counts', { skip }, async (t) => {
   const store = createGopassStore(t);
   store.insert('both', 'the entry');

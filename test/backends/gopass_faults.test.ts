@@ -439,7 +439,7 @@ t.test('a probe tells why no fetch can work', async (t) => {
     ['exit 6', 'backend_unavailable/not_initialised'],
     ['exit 1', 'backend_unavailable/cannot_start'],
     ['kill -KILL $$', 'backend_failed/killed_by_signal'],
-    ['exit 13', 'backend_failed/unexpected_answer'],
+    ['exit 14', 'backend_failed/unexpected_answer'],
   ];
   for (const [script, expected] of cases) {
     const { file } = fakeGopass(t, script);
