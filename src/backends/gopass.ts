@@ -57,7 +57,26 @@ const MAX_SUM_BYTES = 128;
 /** What stands before each name right below a folder in a tree of gopass. */
 const BRANCHES = ['├── ', '└── '];
 
-const ExitCode = { unknown: 1, notInitialised: 6, notFound: 10, list: 13, config: 16 } as const;
+const ExitCode = { unknown: 1, crashed: 2, notInitialised: 6, notFound: 10, list: 13, config: 16 } as const;
+
+const DECRYPTION_FAILED = '❌ Decryption failed: ';
+
+/** How Go says EAGAIN, EMFILE, ENFILE and ENOMEM, of gopass or of gpg that it cannot start. */
+const ERRORS_OF_SHORTAGE = [
+  ': resource temporarily unavailable',
+  ': too many open files',
+  ': too many open files in system',
+  ': cannot allocate memory',
+];
+
+/** What Go itself says when it cannot go on. */
+const CRASHES_OF_SHORTAGE = [
+  'pthread_create failed: ',
+  'runtime: failed to create new OS thread',
+  'runtime: eventfd failed',
+  'runtime: cannot allocate memory',
+  'runtime: out of memory',
+];
 
 export const gopassKind: BackendKind = {
   storeKeys: {
@@ -93,7 +112,8 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     if (verified === fingerprint) return file;
 
     const version = await runCommand({ file, args: ['--version'], env, maxStdoutBytes: 4096, signal });
-    if (version.end === 'failed' || version.end === 'too_large') return failure('backend_unavailable', 'other_program');
+    const isOther = version.end === 'failed' && !isShortage(version.exitCode, version.stderr);
+    if (isOther || version.end === 'too_large') return failure('backend_unavailable', 'other_program');
     if (version.end !== 'succeeded') return failureOf(version, env, signal);
     const printed = /^gopass (\d+)\.(\d+)\./.exec(version.stdout.toString('latin1'));
     if (printed === null) return failure('backend_unavailable', 'other_program');
@@ -229,17 +249,35 @@ async function failureOfExit(
   if (exitCode === ExitCode.unknown || exitCode === ExitCode.config) {
     return failure('backend_unavailable', 'cannot_start');
   }
-  const says = (text: string): boolean => stderr.includes(text);
+  const said = beforePlaintext(stderr);
+  if (isShortage(exitCode, said)) return failure('backend_unavailable', 'cannot_start');
   // The second is said of a folder that holds nothing, the last where a symlink anywhere spoils the listing of a folder.
   if (
     exitCode === ExitCode.notFound ||
-    says('entry is not in the password store') ||
-    says('" not found') ||
-    beginsWith(stderr, '\nError: failed to list store: ')
+    endsWith(said, 'entry is not in the password store') ||
+    endsWith(said, '" not found') ||
+    beginsWith(said, '\nError: failed to list store: ')
   ) {
     return failure('secret_not_found', 'entry_missing');
   }
-  return (await gpgFailure(stderr, { env }, signal)) ?? failure('backend_failed', 'unexpected_answer');
+  return (await gpgFailure(said, { env }, signal)) ?? failure('backend_failed', 'unexpected_answer');
+}
+
+/**
+ * What gpg said, and that its decryption failed. Below that line gopass prints what plaintext there is, and the entry's
+ * name, neither of which may be taken for a message. A name that stands elsewhere is not at the end of a line.
+ */
+function beforePlaintext(stderr: Buffer): Buffer {
+  const at = beginsWith(stderr, DECRYPTION_FAILED) ? 0 : stderr.indexOf(`\n${DECRYPTION_FAILED}`);
+  const end = at === -1 ? lengthWithoutLineEndings(stderr) : stderr.indexOf('\n', at + 1);
+  return stderr.subarray(0, end);
+}
+
+/** Whether there was no process, thread, descriptor or memory to be had. */
+function isShortage(exitCode: number, said: Buffer): boolean {
+  return exitCode === ExitCode.crashed
+    ? CRASHES_OF_SHORTAGE.some((text) => said.includes(text))
+    : ERRORS_OF_SHORTAGE.some((text) => endsWith(said, text));
 }
 
 /**
@@ -256,6 +294,10 @@ function mayBeListing(shown: CommandEnd, entry: string): boolean {
 function isSame(one: CommandEnd, other: CommandEnd): boolean {
   if (one.end !== 'succeeded' || other.end !== 'succeeded') return one.end === other.end;
   return one.stdout.equals(other.stdout);
+}
+
+function endsWith(bytes: Buffer, text: string): boolean {
+  return bytes.toString('latin1', Math.max(bytes.length - text.length, 0)) === text;
 }
 
 function beginsWith(bytes: Buffer, text: string): boolean {

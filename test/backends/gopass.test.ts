@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -306,6 +307,43 @@ t.test('a field differs from what the real gopass prints of that key in these ca
   for (const [field, ours, theirs] of cases) {
     t.equal(await fetch(store, 'entry', { field }), ours, field);
     t.equal(real(field), theirs, `${field} of gopass`);
+  }
+});
+
+t.test('descriptors that have run out for gopass are no fault of the entry', { skip }, async (t) => {
+  const store = createGopassStore(t);
+  store.insert('entry', 'value');
+  for (const left of [6, 8, 10, 11]) {
+    const { file } = fakeProgram(t, 'gopass', `ulimit -n ${left}; exec '${store.gopass}' "$@"`);
+    const backend = open({ ...store, gopass: file });
+    t.equal(await fetch(store, 'entry', { backend }), 'backend_unavailable/cannot_start', String(left));
+  }
+});
+
+t.test('neither the name of an entry nor what is in it is taken for a message of gopass', { skip }, async (t) => {
+  const store = createGopassStore(t);
+  const messages = [
+    'entry is not in the password store',
+    '": entry is not in the password store',
+    '" not found',
+    'No secret key',
+    "can't connect to the agent",
+    'pthread_create failed: Resource temporarily unavailable',
+    '❌ Decryption failed: fork: too many open files',
+    'x: too many open files',
+  ];
+  // Not to be compressed, and damaged at its end, so that gpg gives the message before it notices.
+  const noise = randomBytes(20_000);
+  for (const message of messages) {
+    const content = ['', message, `Error: ${message}`, ''].join('\n');
+    const file = store.insert(message, Buffer.concat([Buffer.from(content), noise, Buffer.from(content)]));
+    writeFileSync(file, readFileSync(file).subarray(0, -1));
+    t.ok(
+      store.run(['show', '-n', '--', message]).stderr.includes(latin1(`\nError: ${message}\n`)),
+      'what gopass prints',
+    );
+    t.equal(await fetch(store, message), 'backend_failed/decrypt_failed', message);
+    t.equal(await fetch(store, `absent: ${message}`), NO_ENTRY, message);
   }
 });
 

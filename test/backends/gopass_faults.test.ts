@@ -199,6 +199,33 @@ t.test('every exit status is told', async (t) => {
   }
 });
 
+t.test('a process, a thread, a descriptor or memory that is not to be had is no fault of the entry', async (t) => {
+  const cases: [number, string, string][] = [
+    [
+      11,
+      '❌ Decryption failed: fork/exec /usr/bin/gpg: resource temporarily unavailable\n\n\nError: x',
+      'cannot_start',
+    ],
+    [11, '⚠ warned\n❌ Decryption failed: pipe2: too many open files\n\n\nError: x: failed to decrypt', 'cannot_start'],
+    [11, '❌ Decryption failed: fork/exec /usr/bin/gpg: too many open files in system\n\n\nError: x', 'cannot_start'],
+    [11, 'Error: failed to list store: open /store: cannot allocate memory', 'cannot_start'],
+    [11, '❌ Decryption failed: exit status 2\n❌ Decryption failed: x: too many open files\n', 'decrypt_failed'],
+    [11, '❌ Decryption failed: exit status 2\nruntime: out of memory: too many open files', 'decrypt_failed'],
+    [11, 'Error: failed to retrieve secret "x: too many open files": failed to decrypt', 'decrypt_failed'],
+    [2, 'runtime/cgo: pthread_create failed: Resource temporarily unavailable\nSIGABRT: abort\nPC=0', 'cannot_start'],
+    [2, 'runtime: eventfd failed with 24\nfatal error: runtime: eventfd failed\n\ngoroutine 1', 'cannot_start'],
+    [2, 'panic: runtime error: invalid memory address', 'unexpected_answer'],
+  ];
+  const fake = fakeGopass(t, 'cat "$0.says" >&2; exit "$(cat "$0.status")"');
+  const backend = open(fake.file);
+  for (const [status, says, reason] of cases) {
+    writeFile(dirname(fake.file), 'gopass.says', `${says}\n`);
+    writeFile(dirname(fake.file), 'gopass.status', String(status));
+    const code = reason === 'cannot_start' ? 'backend_unavailable' : 'backend_failed';
+    t.equal(told(await ask(backend)), `${code}/${reason}`, says);
+  }
+});
+
 t.test('what gopass and gpg say is told apart', async (t) => {
   const fake = fakeGopass(t, 'cat "$0.says" >&2; exit 11');
   const backend = open(fake.file);
@@ -323,6 +350,7 @@ t.test('the real gopass is told by its version, 1.15 and later', async (t) => {
     ["echo 'gopass v1.5.0'", 'backend_unavailable/other_program'],
     ["echo 'Gopass 1.16.1'", 'backend_unavailable/other_program'],
     ["echo 'usage: gopass [options]' >&2; exit 2", 'backend_unavailable/other_program'],
+    ["echo 'runtime/cgo: pthread_create failed: x' >&2; exit 2", 'backend_unavailable/cannot_start'],
     [':', 'backend_unavailable/other_program'],
     ['yes', 'backend_unavailable/other_program'],
     ['kill -SEGV $$', 'backend_failed/killed_by_signal'],
