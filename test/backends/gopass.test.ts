@@ -78,6 +78,7 @@ t.test('the value is the entry without its trailing line endings', { skip }, asy
     ['white space around', ' \tvalue \t\n', ' \tvalue \t'],
     ['an empty first line', '\n\nvalue\n', '\n\nvalue'],
     ['CRLF, which gopass turns into LF', 'one\r\ntwo\r\n', 'one\ntwo'],
+    ['CR at the very end, which gopass drops too', 'one\rtwo\r', 'one\rtwo'],
     ['unicode', '\ufeffключ 🔑 e\u0301\u2028\n', latin1('\ufeffключ 🔑 e\u0301\u2028')],
     ['every byte', everyByte, everyByte.toString('latin1')],
     ['NUL', '\0\0\n', '\0\0'],
