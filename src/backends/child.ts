@@ -95,6 +95,9 @@ function startDirectly(
   stdout: Take,
   stderr: Take,
 ): Child | 'missing' | 'cannot_start' {
+  const closeAll = (...descriptors: readonly number[]): void => {
+    for (const descriptor of descriptors) kernel.close(descriptor);
+  };
   const [out, err] = [kernel.pipe(OUTPUT_BYTES), kernel.pipe()];
   if (out === undefined || err === undefined) {
     for (const pipe of [out, err]) if (pipe !== undefined) closeAll(pipe.reading, pipe.writing);
@@ -110,13 +113,9 @@ function startDirectly(
   }
   // Also keeps the process alive meanwhile.
   looking ??= setInterval(() => look(kernel), LOOK_MS);
-  const outputs = [wipedPipe(out.reading, stdout), wipedPipe(err.reading, stderr)] as const;
+  const outputs = [wipedPipe(out.reading, stdout, kernel), wipedPipe(err.reading, stderr, kernel)] as const;
   const exit = new Promise<number | null>((tell) => running.set(started, { pipes: outputs, tell, looks: 0 }));
   return { pid: started, exit, outputs };
-}
-
-function closeAll(...descriptors: readonly number[]): void {
-  for (const descriptor of descriptors) closeSync(descriptor);
 }
 
 // --- by Node
@@ -150,6 +149,6 @@ function areFree(count: number): boolean {
   } catch {
     return false;
   } finally {
-    closeAll(...taken);
+    for (const descriptor of taken) closeSync(descriptor);
   }
 }

@@ -1,6 +1,6 @@
-import { closeSync, constants, readlinkSync } from 'node:fs';
+import { constants, readlinkSync } from 'node:fs';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
-import { closeFile, descriptorPath, holdFile, openFile, type Place, readFile, statFile } from '../os/disk.js';
+import { closeFile, descriptorPath, holdFile, letGoOf, openFile, type Place, readFile, statFile } from '../os/disk.js';
 import { type BackendFailure, failure, type ProbeAnswer } from './backend.js';
 
 const READ_AT_ONCE = 1_048_576;
@@ -133,7 +133,7 @@ async function holding<T>(
   try {
     return await use(fd);
   } finally {
-    closeSync(fd);
+    letGoOf(fd);
   }
 }
 

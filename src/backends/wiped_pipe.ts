@@ -1,6 +1,7 @@
-import { closeSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Readable } from 'node:stream';
+import type { Native } from '../os/native.js';
 
 /** As much as a pipe holds. */
 const READ_BYTES = 65_536;
@@ -27,10 +28,10 @@ export interface WipedPipe {
 const drained = Buffer.alloc(READ_BYTES);
 
 /**
- * A pipe by its descriptor, which does not block and is the pipe's from now on. To listen takes a program that ends soon
- * a fair part of its time, so that it begins when it is asked for.
+ * A pipe by its descriptor, which the kernel has given, does not block and is the pipe's from now on. To listen takes a
+ * program that ends soon a fair part of its time, so that it begins when it is asked for.
  */
-export function wipedPipe(descriptor: number, take: Take): WipedPipe {
+export function wipedPipe(descriptor: number, take: Take, kernel: Pick<Native, 'close'>): WipedPipe {
   let fd: number | undefined = descriptor;
   let socket: Socket | undefined;
   let end = (): void => undefined;
@@ -39,7 +40,7 @@ export function wipedPipe(descriptor: number, take: Take): WipedPipe {
   function close(): void {
     socket?.destroy();
     if (fd === undefined) return;
-    closeSync(fd);
+    kernel.close(fd);
     fd = undefined;
     end();
   }

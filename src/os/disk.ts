@@ -1,4 +1,4 @@
-import { close, constants, fstat, open, read, type Stats } from 'node:fs';
+import { close, closeSync, constants, fstat, open, read, type Stats } from 'node:fs';
 import { createGate } from '../gate.js';
 import { type FileLook, type Native, native, O_PATH } from './native.js';
 
@@ -42,17 +42,30 @@ export interface Place {
   readonly isDirectory?: boolean;
 }
 
+/** What has been held without Node, and by whom. */
+const given = new Map<number, Native>();
+
 /**
- * A descriptor that stands for it and has opened nothing; to close it waits for nobody. At once where the kernel has
+ * A descriptor that stands for it and has opened nothing, until it is let go of. At once where the kernel has
  * looked the path up before and remembers it.
  */
 export function holdFile(place: Place, kernel: Native | null = native): number | Promise<number> {
   const { path, directory, isDirectory = false } = place;
   const flags = isDirectory ? constants.O_DIRECTORY : 0;
-  return (
-    kernel?.hold(path, flags, directory) ??
-    openFile(directory === undefined ? path : `${descriptorPath(directory)}/${path}`, flags | O_PATH)
-  );
+  const held = kernel?.hold(path, flags, directory);
+  if (kernel === null || held === undefined) {
+    return openFile(directory === undefined ? path : `${descriptorPath(directory)}/${path}`, flags | O_PATH);
+  }
+  given.set(held, kernel);
+  return held;
+}
+
+/** Waits for nobody. */
+export function letGoOf(held: number): void {
+  const kernel = given.get(held);
+  given.delete(held);
+  if (kernel === undefined) closeSync(held);
+  else kernel.close(held);
 }
 
 /** Leads the kernel to the very file that is held, wherever it stands by now. */

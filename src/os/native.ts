@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 /** What is started, and with what. */
@@ -32,6 +31,8 @@ export interface Native {
   startProgram(program: Program, stdout: number, stderr: number): number | string;
   /** The exit status of a program that has ended, null when a signal has ended it, undefined while it runs. */
   reap(pid: number): number | null | undefined;
+  /** Closes a descriptor that one of these calls has given. In a worker Node warns where it closes what it has not opened. */
+  close(fd: number): void;
   /** What the kernel knows of an open file by itself, without asking a disk or a server; undefined where it cannot tell. */
   lookAt(fd: number): FileLook | undefined;
   /**
@@ -164,6 +165,7 @@ function wrap(koffi: Koffi): Native {
   const getsockopt = declare('getsockopt', 'int', 'int', 'int', 'int', 'void *', 'void *');
   const getpeername = declare('getpeername', 'int', 'int', 'void *', 'void *');
   const getsockname = declare('getsockname', 'int', 'int', 'void *', 'void *');
+  const close = declare('close', 'int', 'int');
   const shutdown = declare('shutdown', 'int', 'int', 'int');
   const fcntl = declare('fcntl', 'int', 'int', 'int', 'int');
   const send = declare('send', 'long', 'int', 'void *', 'size_t', 'int');
@@ -215,6 +217,7 @@ function wrap(koffi: Koffi): Native {
       return 'pid' in started ? started.pid : codeOf(started.error);
     },
     reap: (pid) => programs?.reap(pid),
+    close: (fd) => void close(fd),
     lookAt(fd) {
       const flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
       if (statx?.(fd, '', flags, STATX_TYPE_AND_SIZE, looked) !== 0) return undefined;
@@ -264,7 +267,7 @@ function wrap(koffi: Koffi): Native {
       const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
       if (fd === -1) return false;
       const sent = sendto(fd, bytes, bytes.length, MSG_NOSIGNAL, address, address.length);
-      closeSync(fd);
+      close(fd);
       return sent === bytes.length;
     },
     forbidCores: () => setrlimit(RLIMIT_CORE, Buffer.alloc(16)) === 0,

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { inspect } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { Backend } from '../../src/backends/backend.js';
@@ -351,3 +353,33 @@ t.test('a root below $CREDENTIALS_DIRECTORY needs that to be set', { skip }, asy
   });
   t.equal(answer.ok && answer.value.toString(), 'value');
 });
+
+t.test(
+  'in a worker, which Node watches for descriptors that it does not know, there is nothing to warn of',
+  async (t) => {
+    const root = temporaryFolder(t);
+    writeFileSync(join(root, 'entry.gpg'), '');
+    const { file: gpg } = fakeProgram(t, 'gpg', 'echo value');
+    const worker = new Worker(
+      `const { parentPort, workerData } = require('node:worker_threads');
+    const warnings = [];
+    process.on('warning', ({ message }) => warnings.push(message));
+    import('tsx/esm/api').then(async ({ tsImport }) => {
+      const { passKind } = await tsImport(workerData.module, workerData.module);
+      const backend = passKind.open(workerData.store, { environment: {} });
+      const { value } = await backend.fetch({ ...workerData.request, signal: new AbortController().signal });
+      setImmediate(() => parentPort.postMessage([String(value), ...warnings]));
+    });`,
+      {
+        eval: true,
+        workerData: {
+          module: new URL('../../src/backends/pass.ts', import.meta.url).href,
+          store: { name: 'red', backend: 'pass', root, options: { gpg } },
+          request: { location: join(root, 'entry'), maxBytes: 100 },
+        },
+      },
+    );
+    t.same(await once(worker, 'message'), [['value']]);
+    await worker.terminate();
+  },
+);

@@ -39,7 +39,7 @@ interface Opened {
 function open(t: Ending): Opened {
   const ends = (native as Native).pipe()!;
   const taken = collect();
-  const pipe = wipedPipe(ends.reading, (piece) => taken.take(piece));
+  const pipe = wipedPipe(ends.reading, (piece) => taken.take(piece), native as Native);
   let writing: number | undefined = ends.writing;
   const end = (): void => {
     if (writing !== undefined) closeSync(writing);

@@ -1,7 +1,7 @@
-import { closeSync, mkdirSync, openSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { holdFile, onDisk, readFile, statFile } from '../../src/os/disk.js';
+import { holdFile, letGoOf, onDisk, readFile, statFile } from '../../src/os/disk.js';
 import { type Native, native } from '../../src/os/native.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 
@@ -62,11 +62,12 @@ t.test('what stands at a path is held alike out of memory and by way of the disk
       t.equal(readlinkSync(`/proc/self/fd/${fd}`), file);
       // O_PATH, and no program gets it.
       t.match(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'), /^flags:\s+012\d00000$/m);
-      closeSync(fd);
+      letGoOf(fd);
+      t.throws(() => fstatSync(fd), { code: 'EBADF' });
     }
     const root = await holdFile({ path: folder, isDirectory: true }, kernel);
     t.equal(readlinkSync(`/proc/self/fd/${root}`), folder);
-    closeSync(root);
+    letGoOf(root);
     for (const [code, place] of [
       ['ENOTDIR', { path: file, isDirectory: true }],
       ['ENOENT', { path: 'nothing', directory }],
