@@ -109,8 +109,9 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
   async function askOne(pool: Dispatcher, question: Question): Promise<Answer | BackendFailure | NoAnswer> {
     const { method, path, token, body, maxBytes, signal } = question;
     try {
+      signal.throwIfAborted(); // no connection is made for nobody
       // Redirections are not followed: the token is for the configured servers alone.
-      const answer = await pool.request({
+      const asked = pool.request({
         method,
         path: `/v1/${path}`,
         headers: {
@@ -122,6 +123,7 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
         body: body ?? null,
         signal,
       });
+      const answer = await orAborted(asked, signal);
       const bytes = await readBody(answer.body as AsyncIterable<Buffer>, maxBytes);
       if (bytes === undefined) return failure('backend_failed', 'value_too_large');
       const refusal = failureOfStatus(answer.statusCode, bytes);
@@ -197,6 +199,24 @@ function failureOfError(error: unknown): BackendFailure | NoAnswer {
   if (NO_HTTP.has(name)) return failure('backend_failed', 'unexpected_answer');
   const isUntrusted = typeof code === 'string' && /CERT|SIGNATURE|^INVALID_CA$|^HOSTNAME_MISMATCH$/.test(code);
   return { failure: isUntrusted ? UNTRUSTED : UNREACHABLE };
+}
+
+/**
+ * The library looks at the signal once it has a connection, and not while one is made: that ends by itself, at
+ * `CONNECT_MS` at the latest, and nothing is sent on it.
+ */
+function orAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    asked
+      .finally(() => {
+        signal.removeEventListener('abort', leave);
+      })
+      .then(resolve, reject);
+  });
 }
 
 /** In one Buffer; undefined above `maxBytes`. The pieces are filled with zeros, whatever ends it. */

@@ -273,6 +273,20 @@ t.test('the end of the time is an answer, and nothing goes on after it', async (
     }
   });
 
+  await t.test('while the TLS of a connection is agreed upon', async (t) => {
+    const sockets: Socket[] = [];
+    const socketPath = await rawServer(t, (socket) => sockets.push(socket));
+    const controller = new AbortController();
+    const asking = ask({ addresses: [{ origin: 'https://localhost', socketPath }] }, { signal: controller.signal });
+    const socket = await until(() => sockets[0]);
+    controller.abort();
+    t.equal(await asking, TIMED_OUT);
+    const error = await new Promise((resolve) => socket.write('no TLS', resolve));
+    t.notOk(error, 'the answer was there before the connection was given up');
+    await until(() => socket.destroyed);
+    t.equal(sockets.length, 1);
+  });
+
   await t.test('between two rounds', async (t) => {
     const { listener, requests } = answering(saying(429, '', { 'Retry-After': '1' }));
     const controller = new AbortController();
@@ -286,9 +300,14 @@ t.test('the end of the time is an answer, and nothing goes on after it', async (
   });
 
   await t.test('before anything', async (t) => {
-    const { listener, requests } = answering(saying(200, 'yes'));
-    t.equal(await ask(at(await scriptedServer(t, listener)), { signal: AbortSignal.abort() }), TIMED_OUT);
-    t.equal(requests.length, 0);
+    let connections = 0;
+    const path = await rawServer(t, (socket) => {
+      connections += 1;
+      socket.end('no HTTP');
+    });
+    t.equal(await ask(at(path), { signal: AbortSignal.abort() }), TIMED_OUT);
+    t.equal(await ask(at(path)), 'backend_failed/unexpected_answer');
+    t.equal(connections, 1, 'that of the second question');
   });
 });
 
