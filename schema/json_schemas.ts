@@ -55,6 +55,8 @@ function section(description: string, entry: JsonSchema): JsonSchema {
   };
 }
 
+const OWN_KEYWORDS: ReadonlySet<string> = new Set(['rule', 'bareNumber', 'format']);
+
 /** Without the keywords that only this project knows, and a choice of texts as the `enum` that editors complete. */
 function plain(schema: TSchema): JsonSchema {
   const copy = JSON.parse(JSON.stringify(schema)) as unknown;
@@ -64,7 +66,7 @@ function plain(schema: TSchema): JsonSchema {
 function clean(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(clean);
   if (typeof node !== 'object' || node === null) return node;
-  const entries = Object.entries(node).filter(([key]) => key !== 'rule' && key !== 'bareNumber');
+  const entries = Object.entries(node).filter(([key]) => !OWN_KEYWORDS.has(key));
   const { anyOf, ...rest } = Object.fromEntries(entries.map(([key, value]) => [key, clean(value)]));
   if (anyOf === undefined) return rest;
   const choices = anyOf as JsonSchema[];

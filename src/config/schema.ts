@@ -9,8 +9,12 @@ interface Ruled extends Type.SchemaOptions {
   readonly rule: string;
 }
 
+const WELL_FORMED = 'well-formed';
+Type.FormatRegistry.Set(WELL_FORMED, (value) => value.isWellFormed());
+
+/** Well-formed, as half of a surrogate pair becomes another character in the name of a file, and has no percent-encoding. */
 function text(pattern: string, rule: string, options: Type.SchemaOptions = {}) {
-  return Type.String({ ...options, pattern, rule } satisfies Ruled);
+  return Type.String({ ...options, pattern, format: WELL_FORMED, rule } satisfies Ruled);
 }
 
 export const IDENTIFIER_RULE =
@@ -128,6 +132,8 @@ function ruleBroken(type: ValueErrorType, schema: Type.TSchema, value: unknown):
       return typeof value === 'boolean'
         ? 'must be a string, not a bare true or false: put it in quotes'
         : 'must be a string';
+    case ValueErrorType.StringFormat:
+      return 'is not well-formed Unicode';
     case ValueErrorType.Union: {
       if ('rule' in schema) return String(schema['rule']);
       const values = (schema as unknown as { anyOf: { const: string }[] }).anyOf.map((option) => option.const);

@@ -240,7 +240,6 @@ function checkRef({ name, value, pointer }: Entry, names: Names, tell: Report): 
   if (policy !== undefined && names.policies?.has(policy) === false) {
     tell(`${pointer}/policy`, `"${policy}" is no policy${didYouMean(policy, names.policies)}`);
   }
-  if (field?.isWellFormed() === false) tell(`${pointer}/field`, ILL_FORMED);
   if (field !== undefined && kind?.fields === false) {
     tell(`${pointer}/field`, `is not for a store of backend ${String(backend)}: its entries have no fields`);
   }
@@ -249,7 +248,6 @@ function checkRef({ name, value, pointer }: Entry, names: Names, tell: Report): 
 
 type Texts = (string | undefined)[];
 
-const ILL_FORMED = 'is not well-formed Unicode';
 const CREDENTIALS_NOT_SET =
   'begins with $CREDENTIALS_DIRECTORY, which is not set: add LoadCredential= to the unit, or write the path out';
 const BAD_SEGMENT = 'must not have an empty, "." or ".." segment';
@@ -257,17 +255,12 @@ const BAD_SEGMENT = 'must not have an empty, "." or ".." segment';
 /** Leading and trailing slashes of a root are allowed. */
 function rootProblems(root: string, kind: BackendKind): string[] {
   const inner = root.replace(/^\/+|\/+$/g, '');
-  return found(
-    !root.isWellFormed() && ILL_FORMED,
-    !kind.rootIsDirectory && hasBadSegment(inner) && BAD_SEGMENT,
-    kind.checkRoot(root),
-  );
+  return found(!kind.rootIsDirectory && hasBadSegment(inner) && BAD_SEGMENT, kind.checkRoot(root));
 }
 
 function pathProblems(path: string, kind: BackendKind | undefined): string[] {
   const absolute = path.startsWith('/');
   return found(
-    !path.isWellFormed() && ILL_FORMED,
     absolute && 'must be relative: it begins with "/"',
     !absolute && hasBadSegment(path) && BAD_SEGMENT,
     kind?.checkPath(path),

@@ -67,6 +67,19 @@ t.test('a mount has segments, and a namespace is what a header can carry', (t) =
   t.end();
 });
 
+t.test('what becomes a name of a file or a part of a URL is well-formed Unicode', (t) => {
+  const wrong = 'is not well-formed Unicode';
+  t.same(said(t, ADDRESS, TOKEN, 'mount: "a\\ud800"', 'ca_file: "\\udfffa"'), [
+    `7:12: mount: ${wrong}`,
+    `8:14: ca_file: ${wrong}`,
+  ]);
+  t.same(said(t, ADDRESS, 'auth: { token_file: "a\\ud800" }'), [`6:25: auth.token_file: ${wrong}`]);
+  t.same(said(t, ADDRESS, 'auth: { role_id_file: r, secret_id_file: s, mount: "a\\ud800b" }'), [
+    `6:56: auth.mount: ${wrong}`,
+  ]);
+  t.end();
+});
+
 t.test('auth is one of its two forms, whole', (t) => {
   const both = 'is for an AppRole: with "token_file" there is no other key';
   const half = 'is missing: an AppRole has "role_id_file" and "secret_id_file"';

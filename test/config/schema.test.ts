@@ -58,13 +58,24 @@ t.test('a line separator may stand within clean text, as it is no control charac
   t.end();
 });
 
+t.test('clean text is well-formed, so that it names what it says and nothing else', (t) => {
+  for (const text of ['a\ud800', '\udfffa', 'a\ud83d b', '\ude00\ud83d']) {
+    t.same(told(cleanText(), text), [': is not well-formed Unicode'], JSON.stringify(text));
+    t.same(told(absolutePath(), `/${text}`), [': is not well-formed Unicode']);
+  }
+  t.end();
+});
+
 t.test('clean is what trimming leaves as it is, and what has no control character', (t) => {
   const text = fc.string({
-    unit: fc.oneof(fc.constantFrom(' ', '\n', '\u0000', '\u009f', 'a'), fc.string({ maxLength: 1 })),
+    unit: fc.oneof(
+      fc.constantFrom(' ', '\n', '\u0000', '\u009f', '\ud800', '\udc00', 'a'),
+      fc.string({ maxLength: 1 }),
+    ),
   });
   fc.assert(
     fc.property(text, (given) => {
-      const clean = given !== '' && given.trim() === given && !/\p{Cc}/u.test(given);
+      const clean = given !== '' && given.trim() === given && !/[\p{Cc}\p{Cs}]/u.test(given);
       return checked(cleanText(), given).fits === clean;
     }),
   );
