@@ -42,11 +42,14 @@ interface Options {
     | { readonly role_id_file: string; readonly secret_id_file: string; readonly mount?: string };
 }
 
+const ADDRESS_RULE =
+  'must be an address or a list of addresses: https://HOST[:PORT], http:// on loopback, or unix:/PATH';
+
 export const openbaoKind: BackendKind = {
   storeKeys: {
-    address: Type.Union([cleanText(), Type.Array(cleanText(), { minItems: 1 })], {
+    address: Type.Union([cleanText(), Type.Array(cleanText(), { minItems: 1, rule: ADDRESS_RULE })], {
       description: 'where the server listens, or a list of servers of one cluster',
-      rule: 'must be an address or a list of addresses: https://HOST[:PORT], http:// on loopback, or unix:/PATH',
+      rule: ADDRESS_RULE,
     }),
     mount: Type.Optional(cleanText({ default: DEFAULT_MOUNT, description: 'where the KV engine is mounted' })),
     namespace: Type.Optional(headerText({ description: 'the namespace of the mounts' })),
@@ -72,7 +75,7 @@ export const openbaoKind: BackendKind = {
 };
 
 function checkKeys(at: (pointer: string) => unknown, tell: (pointer: string, message: string) => void): void {
-  checkAddresses(at('/address'), tell);
+  checkAddresses(at, tell);
   for (const pointer of ['/mount', '/auth/mount']) {
     const mount = at(pointer);
     if (typeof mount === 'string' && mount.split('/').some((segment) => ['', '.', '..'].includes(segment))) {
@@ -98,11 +101,13 @@ function checkKeys(at: (pointer: string) => unknown, tell: (pointer: string, mes
   }
 }
 
-function checkAddresses(address: unknown, tell: (pointer: string, message: string) => void): void {
+function checkAddresses(at: (pointer: string) => unknown, tell: (pointer: string, message: string) => void): void {
   const seen = new Map<string, number>();
-  const list = (Array.isArray(address) ? address : address === undefined ? [] : [address]) as string[];
-  for (const [index, text] of list.entries()) {
-    const pointer = Array.isArray(address) ? `/address/${index}` : '/address';
+  const address = at('/address');
+  const pointers = Array.isArray(address) ? address.map((_, index) => `/address/${index}`) : ['/address'];
+  for (const [index, pointer] of pointers.entries()) {
+    const text = at(pointer) as string | undefined;
+    if (text === undefined) continue; // told by the schema
     const parsed = parseAddress(text);
     if ('wrong' in parsed) {
       tell(pointer, parsed.wrong);

@@ -1,5 +1,5 @@
 import * as Type from '@sinclair/typebox';
-import { Errors, ValueErrorType } from '@sinclair/typebox/errors';
+import { Errors, type ValueError, ValueErrorType } from '@sinclair/typebox/errors';
 import { IDENTIFIER_PATTERN } from '../domain/identifier.js';
 import { didYouMean } from './problems.js';
 import { childOf, splitPointer } from './pointer.js';
@@ -85,7 +85,7 @@ export interface Checked {
  */
 export function check(schema: Type.TSchema, value: unknown, pointer: string, report: Report): Checked {
   const wrong = new Set<string>();
-  for (const error of Errors(schema, value)) {
+  for (const error of itemByItem(Errors(schema, value))) {
     if (wrong.has(error.path)) continue; // what is missing is also of the wrong type
     wrong.add(error.path);
     if (error.type === ValueErrorType.ObjectAdditionalProperties) {
@@ -98,6 +98,16 @@ export function check(schema: Type.TSchema, value: unknown, pointer: string, rep
     fits: wrong.size === 0,
     at: (place) => (wrong.has(place) ? undefined : splitPointer(place).reduce(childOf, value)),
   };
+}
+
+/** Where a choice has lists in it and a list was given, what is wrong with the list counts and not that nothing fits. */
+function* itemByItem(errors: Iterable<ValueError>): Generator<ValueError> {
+  for (const error of errors) {
+    const choices = Array.isArray(error.value) ? ((error.schema['anyOf'] ?? []) as Type.TSchema[]) : [];
+    const ofList = error.errors[choices.findIndex(({ type }) => type === 'array')];
+    if (ofList === undefined) yield error;
+    else yield* ofList;
+  }
 }
 
 function describe(type: ValueErrorType, schema: Type.TSchema, value: unknown): string {

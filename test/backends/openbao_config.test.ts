@@ -37,13 +37,24 @@ t.test('an address that is none is told at its place', (t) => {
   const rule = 'must be an address or a list of addresses: https://HOST[:PORT], http:// on loopback, or unix:/PATH';
   t.same(said(t, 'address: 8200', TOKEN), [`5:14: address: ${rule}`]);
   t.same(said(t, 'address: []', TOKEN), [`5:5: address: ${rule}`]);
-  t.same(said(t, 'address: [https://a.example, 1]', TOKEN), [`5:5: address: ${rule}`]);
+  t.same(said(t, 'address: {}', TOKEN), [`5:5: address: ${rule}`]);
   t.same(said(t, 'address: http://bao.example', TOKEN), [
     '5:14: address: must be https://: without TLS only 127.0.0.0/8, [::1] and localhost are asked',
   ]);
   t.same(said(t, 'address: [https://a.example, unix:x, "https://u:hunter2@b.example"]', TOKEN), [
     '5:34: address[1]: must have an absolute path after "unix:"',
     '5:42: address[2]: must not hold a user name or a password',
+  ]);
+  t.end();
+});
+
+t.test('of a list every item that is wrong is told at once', (t) => {
+  t.same(said(t, 'address: [https://a.example, 5, http://bao.example, "", [unix:/a], https://A.example]', TOKEN), [
+    '5:34: address[1]: must be a string, not a bare number: put it in quotes',
+    '5:37: address[2]: must be https://: without TLS only 127.0.0.0/8, [::1] and localhost are asked',
+    '5:57: address[3]: must not be empty, have white space around it or hold a control character',
+    '5:61: address[4]: must be a string',
+    '5:72: address[5]: is the same address as [0]',
   ]);
   t.end();
 });
