@@ -5,6 +5,7 @@ import type { Identity } from 'age-encryption';
 import { cleanText } from '../config/schema.js';
 import type { SecretStore } from '../domain/secrets.js';
 import { closeFile, openFile, statFile } from '../os/disk.js';
+import { decodeArmor } from './age_armor.js';
 import { readIdentityFile } from './age_identity.js';
 import { decryptPayload, payloadBytes } from './age_payload.js';
 import {
@@ -36,7 +37,7 @@ function loadPackage(): Promise<typeof Package> {
   return loaded;
 }
 
-const BINARY_HEAD = 'age-encryption.org/';
+const BINARY_HEAD = Buffer.from('age-encryption.org/');
 const BEFORE_MAC = '\n--- ';
 
 /** Files of age, decrypted in this process with the identities of a file. Neither the identities nor the file is kept. */
@@ -128,7 +129,7 @@ async function decrypt(
   identities: readonly Identity[],
   signal: AbortSignal,
 ): Promise<Buffer | BackendFailure> {
-  const { armor, Decrypter } = await loadPackage();
+  const { Decrypter } = await loadPackage();
   let why = failure('backend_failed', 'decrypt_failed');
   const decrypter = new Decrypter();
   for (const identity of identities) decrypter.addIdentity(identity);
@@ -142,16 +143,20 @@ async function decrypt(
   };
   decrypter.addIdentity(last);
 
+  /** Other requests are answered while a large entry is decrypted. */
+  const betweenPieces = async (): Promise<void> => {
+    await nextTurn();
+    signal.throwIfAborted();
+  };
+
   let fileKey: Uint8Array | undefined;
   try {
-    const binary = file.indexOf(BINARY_HEAD) === 0 ? file : Buffer.from(armor.decode(file.toString('latin1')));
-    const end = endOfHeader(binary);
-    if (end === undefined) return why;
+    const isBinary = file.subarray(0, BINARY_HEAD.length).equals(BINARY_HEAD);
+    const binary = isBinary ? file : await decodeArmor(file, betweenPieces);
+    const end = binary && endOfHeader(binary);
+    if (binary === undefined || end === undefined) return why;
     fileKey = await decrypter.decryptHeader(binary.subarray(0, end));
-    const entry = await decryptPayload(fileKey, binary.subarray(end), async () => {
-      await nextTurn(); // other requests are answered while a large entry is decrypted
-      signal.throwIfAborted();
-    });
+    const entry = await decryptPayload(fileKey, binary.subarray(end), betweenPieces);
     return entry ?? why;
   } catch {
     // What the package throws may be anything; that the time is up is known otherwise.
