@@ -60,6 +60,8 @@ const BROKEN = failure('backend_unavailable', 'server_error');
 const CA_UNREADABLE = failure('backend_unavailable', 'credential_unreadable');
 const NO_WEBASSEMBLY = failure('backend_unavailable', 'webassembly_missing');
 
+const NO_BODY = Buffer.alloc(0);
+
 /** It may pass within the time of one request. */
 const PASSING: ReadonlySet<BackendFailure> = new Set([UNREACHABLE, BUSY, BROKEN]);
 
@@ -124,10 +126,12 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
         signal,
       });
       const answer = await orAborted(asked, signal);
-      const bytes = await readBody(answer.body as AsyncIterable<Buffer>, maxBytes);
-      if (bytes === undefined) return failure('backend_failed', 'value_too_large');
-      const refusal = failureOfStatus(answer.statusCode, bytes);
-      if (refusal === undefined) return { status: answer.statusCode, body: bytes };
+      const { statusCode: status } = answer;
+      const read = await readBody(answer.body as AsyncIterable<Buffer>, maxBytes);
+      if (read === undefined && status === 200) return failure('backend_failed', 'value_too_large');
+      const bytes = read ?? NO_BODY; // what is too much where no value comes back leaves its status
+      const refusal = failureOfStatus(status, bytes);
+      if (refusal === undefined) return { status, body: bytes };
       bytes.fill(0);
       return { failure: refusal, pauseMs: Number(answer.headers['retry-after']) * 1000 || 0 };
     } catch (error) {

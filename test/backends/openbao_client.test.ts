@@ -190,6 +190,20 @@ t.test('a body is read up to the limit and no further, and the connection is clo
   t.ok(sent < 10_000_000);
 });
 
+t.test('an answer that is no value counts by its status, however much comes with it', async (t) => {
+  const much = 'x'.repeat(8_000_000);
+  const cases: [status: number, told: string][] = [
+    [404, '404 '],
+    [403, '403 '],
+    [503, 'backend_unavailable/server_error'],
+    [429, 'backend_unavailable/server_busy'],
+    [307, 'backend_unavailable/server_standby'],
+  ];
+  for (const [status, told] of cases) {
+    t.equal(await ask(at(await scriptedServer(t, saying(status, much))), { rounds: 1 }), told);
+  }
+});
+
 t.test('the pieces of a body are filled with zeros once they are put together', async (t) => {
   const buffers = watchBuffers(t);
   const canary = 'canary-in-a-body';
