@@ -100,7 +100,8 @@ const REASONS = {
     'a file that "auth" or "ca_file" names cannot be read or holds nothing of use: correct it or its rights',
   credentials_missing:
     'the store begins with $CREDENTIALS_DIRECTORY, which is not set: add LoadCredential= to the unit that asks',
-  decrypt_failed: 'the entry cannot be decrypted and may be damaged: write it anew',
+  decrypt_failed:
+    'the entry cannot be decrypted and may be damaged, or as an age file have too many recipients: write it anew',
   empty_value: 'the entry is empty: write a value into it',
   entry_missing: 'the store has no such entry: compare "root" and "path" with the store',
   field_missing: 'the entry has no such field: compare "field" with the keys of the entry',
@@ -136,7 +137,8 @@ const REASONS = {
   server_unreachable: 'no server answers at the address: see that it runs, and compare "address"',
   server_untrusted: 'the certificate of the server is not trusted: name its CA with "ca_file", or correct "address"',
   timeout: 'the backend did not answer within backend_timeout_ms: see what it waits for, or allow it more',
-  token_refused: 'the server does not accept the token, which may have expired: put a valid one into "token_file"',
+  token_refused:
+    'the server does not accept the token, which may have expired: put a valid one into "token_file", or of an AppRole see "token_num_uses" and "token_bound_cidrs"',
   unexpected_answer: 'the backend ended in a way that is not known: run it by hand as the daemon user',
   value_too_large: 'the value is larger than max_value_bytes: correct the entry, or allow more',
   webassembly_missing: 'this backend needs WebAssembly, which Node does not have with --jitless: start it without that',

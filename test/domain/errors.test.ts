@@ -66,6 +66,12 @@ t.test('every code has a title and a text of its own', (t) => {
   t.end();
 });
 
+t.test('a reason with several causes says what to do about each', (t) => {
+  t.match(describeReason('token_refused'), /"token_file".* AppRole/);
+  t.match(describeReason('decrypt_failed'), /damaged.* too many recipients/);
+  t.end();
+});
+
 t.test('every reason says something of its own to the operator', (t) => {
   const texts = REASON_NAMES.map(describeReason);
   for (const text of texts) t.match(text, /^[a-z].*[^.]$/);
