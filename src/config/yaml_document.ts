@@ -102,7 +102,10 @@ export function parseYaml(text: string, section?: string): YamlDocument {
     syntaxProblem(pos[0], `is not valid YAML: ${SYNTAX[code] ?? code.toLowerCase().replaceAll('_', ' ')}`);
   }
   if (second !== undefined) {
-    syntaxProblem(second.range[0], 'begins a second YAML document; a file has one: remove the "---"');
+    syntaxProblem(
+      second.range[0],
+      'begins a second YAML document; a file has one: remove the "---" or "..." before it',
+    );
   }
   if (document.directives.yaml.version !== '1.2') syntaxProblem(0, 'must be YAML 1.2; remove the %YAML line');
   if (problems.length > 0) return { ...result, data: undefined };

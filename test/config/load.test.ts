@@ -205,7 +205,10 @@ t.test('what YAML allows and a configuration does not is told with its key path'
     ],
     [line('7: x'), '8:5: refs.databento_api_key: has a key that is no string; put it in quotes'],
     [`%YAML 1.1\n---\n${SECRETS}`, '1:1: must be YAML 1.2; remove the %YAML line'],
-    [`${SECRETS}---\n${SECRETS}`, '13:1: begins a second YAML document; a file has one: remove the "---"'],
+    [
+      `${SECRETS}---\n${SECRETS}`,
+      '13:1: begins a second YAML document; a file has one: remove the "---" or "..." before it',
+    ],
     [
       SECRETS.replace('marketdata, research', '&l marketdata, *l'),
       '12:41: policies.marketdata_access.allowed_principals[1]: is the same principal as [0]',

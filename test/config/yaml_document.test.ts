@@ -148,8 +148,11 @@ t.test('a file has one document', (t) => {
     ['a: 1\n---\nb: 2\n', '2:1'],
     ['a: 1\n---\n', '2:1'],
     ['--- a\n--- b\n--- c\n', '2:1'],
+    ['a: 1\n...\nb: 2\n', '3:1'],
   ] as const) {
-    t.same(problemsOf(text), [`${place} begins a second YAML document; a file has one: remove the "---"`]);
+    t.same(problemsOf(text), [
+      `${place} begins a second YAML document; a file has one: remove the "---" or "..." before it`,
+    ]);
     t.equal(parseYaml(text).data, undefined);
   }
   t.end();
