@@ -1,6 +1,6 @@
 import { authorize, type Decision } from '../authorize.js';
 import type { Expectation } from '../config/expectations.js';
-import { didYouMean } from '../config/problems.js';
+import { didYouMeanForFew } from '../config/problems.js';
 import type { Registries } from '../config/secrets_config.js';
 
 /** An expectation that does not hold. */
@@ -18,10 +18,12 @@ export interface Comparison {
 
 /** Compares what is expected with what the policies say. Of an unknown name nothing holds. */
 export function compare(expectations: readonly Expectation[], { refs, policies }: Registries): Comparison {
+  const hint = didYouMeanForFew();
+  const names = refs.names();
   const differences = expectations.flatMap(({ decision: expected, ...of }): Difference[] => {
     const { decision } = authorize(of.secret, of.principal, refs, policies);
     if (decision === expected) return [];
-    return [{ ...of, expected, decision, hint: decision === 'unknown' ? didYouMean(of.secret, refs.names()) : '' }];
+    return [{ ...of, expected, decision, hint: decision === 'unknown' ? hint(of.secret, names) : '' }];
   });
   return { count: expectations.length, differences };
 }

@@ -36,6 +36,18 @@ export function didYouMean(given: string, known: Iterable<string>): string {
   return '';
 }
 
+/** Each name is compared with all that are known, which takes long where thousands are wrong. */
+const MAX_COMPARED = 100;
+
+/** The same for the first names of many; then nothing. */
+export function didYouMeanForFew(): typeof didYouMean {
+  let compared = 0;
+  return (given, known) => {
+    compared += 1;
+    return compared > MAX_COMPARED ? '' : didYouMean(given, known);
+  };
+}
+
 function isOneSlipAway(a: string, b: string): boolean {
   if (a === b || Math.abs(a.length - b.length) > 1) return false;
   let start = 0;

@@ -6,7 +6,7 @@ import { isIdentifier } from '../domain/identifier.js';
 import { Registry } from '../domain/registry.js';
 import type { SecretPolicy, SecretRef, SecretStore } from '../domain/secrets.js';
 import { displayPath } from './display_path.js';
-import { didYouMean } from './problems.js';
+import { didYouMeanForFew } from './problems.js';
 import { childOf, escapePointer, isMapping, splitPointer } from './pointer.js';
 import { filesNamedIn, frozenCopy } from './store_options.js';
 import {
@@ -124,7 +124,11 @@ export function checkSecrets(
 
   const stores = (sections.stores ?? []).flatMap((entry) => checkStore(entry, paths, tell) ?? []);
   const policies = (sections.policies ?? []).flatMap((entry) => checkPolicy(entry, tell) ?? []);
-  const names = { backends: sections.stores && backendsByStore(sections.stores), policies: namesOf(sections.policies) };
+  const names = {
+    backends: sections.stores && backendsByStore(sections.stores),
+    policies: namesOf(sections.policies),
+    hint: didYouMeanForFew(),
+  };
   const refs = (sections.refs ?? []).flatMap((entry) => checkRef(entry, names, tell) ?? []);
 
   if (problems > 0) return undefined;
@@ -167,6 +171,7 @@ interface Names {
   /** With the backend of each store, where that is known. */
   readonly backends: ReadonlyMap<string, string | undefined> | undefined;
   readonly policies: ReadonlySet<string> | undefined;
+  readonly hint: ReturnType<typeof didYouMeanForFew>;
 }
 
 function namesOf(entries: readonly Entry[] | undefined): ReadonlySet<string> | undefined {
@@ -234,11 +239,11 @@ function checkRef({ name, value, pointer }: Entry, names: Names, tell: Report): 
   const backend = store === undefined ? undefined : names.backends?.get(store);
   const kind = backend === undefined ? undefined : BACKENDS.get(backend);
   if (store !== undefined && names.backends?.has(store) === false) {
-    tell(`${pointer}/store`, `"${store}" is no store${didYouMean(store, names.backends.keys())}`);
+    tell(`${pointer}/store`, `"${store}" is no store${names.hint(store, names.backends.keys())}`);
   }
   for (const wrong of path === undefined ? [] : pathProblems(path, kind)) tell(`${pointer}/path`, wrong);
   if (policy !== undefined && names.policies?.has(policy) === false) {
-    tell(`${pointer}/policy`, `"${policy}" is no policy${didYouMean(policy, names.policies)}`);
+    tell(`${pointer}/policy`, `"${policy}" is no policy${names.hint(policy, names.policies)}`);
   }
   if (field !== undefined && kind?.fields === false) {
     tell(`${pointer}/field`, `is not for a store of backend ${String(backend)}: its entries have no fields`);

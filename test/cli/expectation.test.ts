@@ -36,3 +36,16 @@ t.test('for all expectations: one holds when it is what authorize decides, and n
   );
   t.end();
 });
+
+t.test('of very many unknown names the first hundred have a hint', (t) => {
+  const expectations = Array.from({ length: 150 }, () => ({
+    secret: 'api_kee',
+    principal: 'marketdata',
+    decision: 'allowed' as const,
+    place: 'f:1',
+  }));
+  const { differences } = compare(expectations, REGISTRIES);
+  t.equal(differences.length, 150);
+  t.equal(differences.filter(({ hint }) => hint !== '').length, 100);
+  t.end();
+});

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { ConfigError, didYouMean, formatProblem } from '../../src/config/problems.js';
+import { ConfigError, didYouMean, didYouMeanForFew, formatProblem } from '../../src/config/problems.js';
 
 t.test('a problem is one line: where, which key, what is wrong', (t) => {
   const message = 'is missing';
@@ -61,6 +61,21 @@ t.test('a name is suggested exactly when its distance is one edit or one swap', 
     }),
     { numRuns: 500 },
   );
+  t.end();
+});
+
+t.test('of many names the first hundred are compared, as that takes long', (t) => {
+  const hint = didYouMeanForFew();
+  let looks = 0;
+  const known = {
+    *[Symbol.iterator]() {
+      looks += 1;
+      yield 'gopass';
+    },
+  };
+  const hints = Array.from({ length: 20_000 }, () => hint('gopas', known)).filter((text) => text !== '');
+  t.same([hints.length, looks], [100, 100]);
+  t.equal(didYouMeanForFew()('gopas', known), '; did you mean "gopass"?', 'another file begins anew');
   t.end();
 });
 

@@ -326,6 +326,15 @@ t.test('a field is not for a store whose entries have none', (t) => {
   t.end();
 });
 
+t.test('of very many names that are not there the first hundred have a hint', (t) => {
+  const wrong = { ...GOOD.refs.api_key, store: 'rde', policy: 'marketdata_acess' };
+  const refs = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`ref_${index}`, wrong]));
+  const told = problemsOf({ ...GOOD, refs });
+  t.equal(told.length, 200);
+  t.equal(told.filter((line) => line.includes('did you mean')).length, 100);
+  t.end();
+});
+
 t.test('a store or policy that a ref names must be there', (t) => {
   t.same(problemsOf(withRef({ store: 'rde', policy: 'marketdata_acess' })), [
     'refs.api_key.store: "rde" is no store; did you mean "red"?',
