@@ -1,9 +1,10 @@
-import { closeSync, lstatSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LAUNCH_SCHEMA } from '../config/launch_config.js';
 import { loadConfiguration } from '../config/load.js';
 import { didYouMean } from '../config/problems.js';
 import { check } from '../config/schema.js';
+import { makeFolders } from '../os/folders.js';
 import { type OptionValues, requiredOption, UsageError } from './arguments.js';
 import { EXIT } from './exit_status.js';
 import { type FirstFiles, firstFiles } from './first_files.js';
@@ -114,7 +115,7 @@ function writeBoth(folder: string, paths: Paths, files: FirstFiles): { path: str
   const made: string[] = [];
   let at = folder;
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    makeFolders(folder, 0o755);
     for (const name of ['launch', 'secrets'] as const) {
       at = paths[name];
       const fd = openSync(at, 'wx', 0o644);

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, linkSync, lstatSync, mkdirSync, rmSync, type Stats, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, linkSync, lstatSync, rmSync, type Stats, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
+import { made, makeFolders } from './folders.js';
 
 export interface SocketFile {
   /** Absolute. */
@@ -58,12 +59,11 @@ async function listen(server: Server, { path, mode, gid }: SocketFile): Promise<
 }
 
 function makeFolder(folder: string, gid: number | undefined): void {
-  if (stat(folder) !== undefined) return;
-  makeFolder(dirname(folder), gid);
   const umask = process.umask(0);
   try {
-    const isOurs = made(() => mkdirSync(folder, gid === undefined ? 0o700 : 0o750));
-    if (isOurs && gid !== undefined) chownSync(folder, -1, gid);
+    makeFolders(folder, gid === undefined ? 0o700 : 0o750, (above) => {
+      if (gid !== undefined) chownSync(above, -1, gid);
+    });
   } finally {
     process.umask(umask);
   }
@@ -112,17 +112,6 @@ function inFolderOf<T>(path: string, action: (name: string) => T): T {
 
 function linked(from: string, to: string): boolean {
   return made(() => linkSync(from, to));
-}
-
-/** False where there is something of that name already. */
-function made(action: () => void): boolean {
-  try {
-    action();
-    return true;
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
-    throw error;
-  }
 }
 
 /**

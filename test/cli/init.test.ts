@@ -125,6 +125,12 @@ t.test('a folder that cannot be made or written ends with 73', async (t) => {
   t.match(io.errors(), /^mxm-secretsd init: .*file\/a: cannot be made \(ENOTDIR\)\n$/);
 });
 
+t.test('a folder in /proc, where none can be made, ends with 73 too', async (t) => {
+  const io = memoryIo();
+  t.equal(await run(['init', '--dir', '/proc/x', ...ALL], io), 73);
+  t.match(io.errors(), /^mxm-secretsd init: \/proc\/x: cannot be made \([A-Z]+\)\n$/);
+});
+
 t.test('where the daemon would refuse the files there are none', async (t) => {
   const folder = join(temporaryFolder(t), 'd'.repeat(100));
   const io = memoryIo();
