@@ -16,16 +16,18 @@ export type ConfigFile = { readonly bytes: Buffer; readonly text: string } | { r
 export function readConfigFile(file: string): ConfigFile {
   let fd: number | undefined;
   try {
+    // A pipe has no path to resolve.
+    const kind = kindProblem(statSync(file));
+    if (kind !== null) return { problems: [kind] };
     // Once resolved, the folder that is judged is the one that the file is opened in.
     const target = realpathSync(file);
     // Without O_NONBLOCK a FIFO would hold the start for ever.
     fd = openSync(target, constants.O_RDONLY | constants.O_NONBLOCK);
     const stat = fstatSync(fd);
-    if (!stat.isFile()) return { problems: [stat.isDirectory() ? 'is a folder, not a file' : 'is no regular file'] };
     const folder = dirname(target);
     const running = runningUser();
     const distrust = [fileProblem(stat, running), folderProblem(folder, statSync(folder), running)];
-    const problems = distrust.filter((problem) => problem !== null);
+    const problems = [kindProblem(stat), ...distrust].filter((problem) => problem !== null);
     if (stat.size > MAX_FILE_BYTES) problems.push(`is larger than ${MAX_FILE_BYTES} bytes`);
     if (problems.length > 0) return { problems };
     return decoded(readFileSync(fd));
@@ -34,6 +36,11 @@ export function readConfigFile(file: string): ConfigFile {
   } finally {
     if (fd !== undefined) closeSync(fd);
   }
+}
+
+function kindProblem(stat: Stats): string | null {
+  if (stat.isFile()) return null;
+  return stat.isDirectory() ? 'is a folder, not a file' : 'is no regular file';
 }
 
 function decoded(bytes: Buffer): ConfigFile {

@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, symlinkSync, truncateSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
@@ -92,12 +102,22 @@ t.test('a FIFO is no file, and nobody waits for its writer', (t) => {
   t.end();
 });
 
+t.test('a pipe is no file, though it has no path', (t) => {
+  const fifo = join(temporaryFolder(t), 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const fd = openSync(fifo, constants.O_RDWR);
+  t.teardown(() => closeSync(fd));
+  rmSync(fifo);
+  t.same(problemsOf(`/proc/self/fd/${fd}`), ['is no regular file']);
+  t.end();
+});
+
 t.test('a device and a socket are no files', async (t) => {
   t.same(problemsOf('/dev/null'), ['is no regular file']);
   const path = join(temporaryFolder(t), 's.sock');
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(path, resolve));
-  t.match(problemsOf(path), [/^cannot be read: .* \(ENXIO\)$/]);
+  t.same(problemsOf(path), ['is no regular file']);
   await new Promise((resolve) => server.close(resolve));
 });
 
