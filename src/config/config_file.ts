@@ -4,8 +4,11 @@ import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 
-/** The most that a configuration file may have: some hundred thousand refs. */
-const MAX_FILE_BYTES = 64 * 1024 * 1024;
+/**
+ * The most that a configuration file may have: a hundred thousand refs and some more. Nothing is answered while one is
+ * parsed again, and that takes seconds for each megabyte, whatever stands in it.
+ */
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
 export type ConfigFile = { readonly bytes: Buffer; readonly text: string } | { readonly problems: readonly string[] };
 
