@@ -297,7 +297,8 @@ function isSame(one: CommandEnd, other: CommandEnd): boolean {
 }
 
 function endsWith(bytes: Buffer, text: string): boolean {
-  return bytes.toString('latin1', Math.max(bytes.length - text.length, 0)) === text;
+  const tail = Buffer.from(text);
+  return bytes.subarray(-tail.length).equals(tail);
 }
 
 function beginsWith(bytes: Buffer, text: string): boolean {
