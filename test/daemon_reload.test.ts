@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -146,6 +147,9 @@ t.test('an audit file that cannot be opened stops the start, and leaves a runnin
     startDaemonProcess(t, { secrets: secrets('a'), launch: 'log: { audit_file: missing/audit.jsonl }\n' }),
     /log\.audit_file: cannot be opened: ENOENT/,
   );
+  execFileSync('mkfifo', [join(daemon.folder, 'fifo')]);
+  rewrite(daemon, (launch) => launch.replace('missing/audit.jsonl', 'fifo'));
+  t.match(await reload(daemon), { problems: [/log\.audit_file: cannot be opened: nobody reads the FIFO, or/] });
 });
 
 t.test('a full audit file means that nothing is handed out', async (t) => {
