@@ -22,6 +22,7 @@ import { type InheritedSocket, listenOnInherited } from './os/inherited_socket.j
 import { findServiceManager, type ServiceManager } from './os/service_manager.js';
 import { listenOnFile, type OwnedSocketFile } from './os/socket_file.js';
 import { createServiceStatus } from './service_status.js';
+import { MAX_TIMER_MS } from './timer.js';
 
 /** How long an audit record may take to be written. */
 const AUDIT_TIMEOUT_MS = 1_000;
@@ -240,5 +241,5 @@ function refuseChanges(current: Configuration, next: Configuration): void {
 /** Milliseconds in which all that has been accepted is answered, even if every backend call takes all of its time. */
 function longestAnswer({ backendConcurrency, queue, backendTimeoutMs }: Limits): number {
   const rounds = Math.ceil((queue + backendConcurrency) / backendConcurrency);
-  return Math.min(rounds * backendTimeoutMs + LAST_ANSWER_MS, 2_147_483_647);
+  return Math.min(rounds * backendTimeoutMs + LAST_ANSWER_MS, MAX_TIMER_MS);
 }

@@ -28,6 +28,17 @@ export function endedSignal(): EndSignal {
   return ending;
 }
 
+/** What the promise settles with, or a rejection with the reason of the signal where that is aborted before. */
+export function orAborted<T>(promise: Promise<T>, signal: EndSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    const settle = (): void => signal.removeEventListener('abort', abort);
+    signal.addEventListener('abort', abort, { once: true });
+    promise.finally(settle).then(resolve, reject);
+  });
+}
+
 class Signal implements EndSignal {
   aborted = false;
   reason: unknown = undefined;

@@ -1,6 +1,9 @@
 import { availableParallelism } from 'node:os';
+import { escapePointer } from './config/pointer.js';
+import { unknownKey, wholeNumberRule } from './config/schema.js';
 import type { GateLimits } from './gate.js';
 import type { RetrievalLimits } from './retrieve.js';
+import { MAX_TIMER_MS } from './timer.js';
 
 export type Limits = GateLimits & RetrievalLimits;
 
@@ -15,7 +18,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
 export const LIMIT_RANGES: Readonly<Record<keyof Limits, readonly [lowest: number, highest: number]>> = Object.freeze({
   backendConcurrency: [1, 1_024],
   queue: [0, 1_000_000],
-  backendTimeoutMs: [1, 2_147_483_647], // a longer timer is none to Node
+  backendTimeoutMs: [1, MAX_TIMER_MS],
   maxValueBytes: [1, 268_435_456],
 });
 
@@ -24,13 +27,13 @@ export function limitsOf(given: Partial<Limits>, tell: (path: string, message: s
   const limits = { ...DEFAULT_LIMITS };
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(LIMIT_RANGES, name)) {
-      tell(`limits.${name}`, `is an unknown key; known here: ${Object.keys(LIMIT_RANGES).join(', ')}`);
+      tell(`limits.${name}`, unknownKey(`/${escapePointer(name)}`, Object.keys(LIMIT_RANGES)));
       continue;
     }
     if ((value as number | undefined) === undefined) continue;
     const [lowest, highest] = LIMIT_RANGES[name as keyof Limits];
     if (Number.isInteger(value) && value >= lowest && value <= highest) limits[name as keyof Limits] = value;
-    else tell(`limits.${name}`, `must be a whole number from ${lowest} to ${highest}`);
+    else tell(`limits.${name}`, wholeNumberRule(lowest, highest));
   }
   return limits;
 }

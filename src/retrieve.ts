@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Backend, BackendAnswer, BackendRequest } from './backends/backend.js';
 import { failure, wipe } from './backends/backend.js';
-import { createEnding, type Ending, type EndSignal } from './ending.js';
+import { createEnding, type Ending, type EndSignal, orAborted } from './ending.js';
 import { type ErrorCode, type Reason, SecretsError } from './domain/errors.js';
 import type { ResolvedSecretLocation, SecretRef } from './domain/secrets.js';
 import type { Gate } from './gate.js';
@@ -187,21 +187,6 @@ class Call implements BackendRequest {
     clearTimeout(this.timer);
     this.left.removeEventListener('abort', this.abort);
   }
-}
-
-function orAborted<T>(promise: Promise<T>, signal: EndSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      const { reason } = signal as { readonly reason: Error };
-      reject(reason);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    void promise.then((value) => {
-      signal.removeEventListener('abort', abort);
-      resolve(value);
-    }, reject);
-  });
 }
 
 function bounded(answer: BackendAnswer, maxValueBytes: number): BackendAnswer {

@@ -1,5 +1,6 @@
 import { type Alias, type Document, isAlias, isMap, isScalar, type Node, visit, type YAMLMap } from 'yaml';
 import { readYamlDocuments } from '../config/bounded_yaml.js';
+import { aliasTargets } from '../config/yaml_aliases.js';
 import { allocateSecretBytes, copySecretBytes, isUtf8 } from '../domain/secret_bytes.js';
 import { type BackendAnswer, failure } from './backend.js';
 
@@ -108,8 +109,8 @@ function yamlValue(entry: Buffer, key: string): BackendAnswer | undefined {
   if ('tooDeepAt' in read) return failure('backend_failed', 'yaml_too_large');
   const [document] = read.documents; // of several the first counts
   if (document === undefined || document.errors.length > 0 || !isMap(document.contents)) return undefined;
-  const targets = targetsOfAliases(document);
-  if (targets === undefined) return undefined;
+  const targets = aliasTargets(document);
+  if (hasFault(document, targets)) return undefined;
 
   const meant = (node: unknown): unknown => (isAlias(node) ? targets.get(node) : node);
   const pair = document.contents.items.find((item) => textOf(meant(item.key)) === key);
@@ -124,24 +125,16 @@ function textOf(node: unknown): string | undefined {
   return isScalar<string>(node) ? node.value : undefined;
 }
 
-/** What each alias stands for; undefined where one stands for nothing or a key is there twice, as that is no YAML. */
-function targetsOfAliases(document: Document.Parsed): ReadonlyMap<Alias, Node> | undefined {
-  const anchored = new Map<string, Node>();
-  const targets = new Map<Alias, Node>();
-  const faults: Node[] = [];
+/** An alias that stands for nothing, or a key that is there twice. */
+function hasFault(document: Document.Parsed, targets: ReadonlyMap<Alias, Node>): boolean {
+  let isFault = false;
   visit(document, {
     Node(_, node) {
-      if (!isAlias(node)) {
-        if (node.anchor !== undefined) anchored.set(node.anchor, node);
-        if (isMap(node) && hasKeyTwice(node)) faults.push(node);
-        return;
-      }
-      const target = anchored.get(node.source);
-      if (target === undefined) faults.push(node);
-      else targets.set(node, target);
+      isFault = isAlias(node) ? !targets.has(node) : isMap(node) && hasKeyTwice(node);
+      return isFault ? visit.BREAK : undefined;
     },
   });
-  return faults.length === 0 ? targets : undefined;
+  return isFault;
 }
 
 function hasKeyTwice({ items }: YAMLMap): boolean {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
+import { orAborted } from '../ending.js';
 import { type BackendFailure, failure } from './backend.js';
 import { readNamedFile } from './named_file.js';
 import type { ServerAddress } from './openbao_address.js';
@@ -125,6 +126,8 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
         body: body ?? null,
         signal,
       });
+      // The library looks at the signal once it has a connection, and not while one is made: that ends by itself, at
+      // `CONNECT_MS` at the latest, and nothing is sent on it.
       const answer = await orAborted(asked, signal);
       const { statusCode: status } = answer;
       const read = await readBody(answer.body as AsyncIterable<Buffer>, maxBytes);
@@ -203,24 +206,6 @@ function failureOfError(error: unknown): BackendFailure | NoAnswer {
   if (NO_HTTP.has(name)) return failure('backend_failed', 'unexpected_answer');
   const isUntrusted = typeof code === 'string' && /CERT|SIGNATURE|^INVALID_CA$|^HOSTNAME_MISMATCH$/.test(code);
   return { failure: isUntrusted ? UNTRUSTED : UNREACHABLE };
-}
-
-/**
- * The library looks at the signal once it has a connection, and not while one is made: that ends by itself, at
- * `CONNECT_MS` at the latest, and nothing is sent on it.
- */
-function orAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = (): void => {
-      reject(signal.reason as Error);
-    };
-    signal.addEventListener('abort', leave, { once: true });
-    asked
-      .finally(() => {
-        signal.removeEventListener('abort', leave);
-      })
-      .then(resolve, reject);
-  });
 }
 
 /** In one Buffer; undefined above `maxBytes`. The pieces are filled with zeros, whatever ends it. */

@@ -5,6 +5,7 @@ import type { RuntimeIdentity } from '../domain/identity.js';
 import { findGroup, findUser, MAX_ID } from '../os/accounts.js';
 import { native } from '../os/native.js';
 import type { PeerRule } from '../os/peer.js';
+import { MAX_TIMER_MS } from '../timer.js';
 import { childOf, isMapping, splitPointer } from './pointer.js';
 import {
   check,
@@ -27,8 +28,6 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 const DEFAULT_CONNECTIONS = 512;
 
 const UNKNOWN_GROUP = 'is no group in /etc/group; groups from elsewhere are named by their gid';
-
-const MAX_TIMER_MS = 2_147_483_647;
 
 function account(what: string, kind: 'user' | 'group', idName: string) {
   return Type.Union([cleanText(), wholeNumber(0, MAX_ID)], {

@@ -48,6 +48,10 @@ export function headerText(options: Type.SchemaOptions = {}) {
   return text('^[\\x21-\\x7e]+$', 'must be made of visible ASCII characters', options);
 }
 
+export function wholeNumberRule(minimum: number, maximum: number): string {
+  return `must be a whole number from ${minimum} to ${maximum}`;
+}
+
 export function wholeNumber(minimum: number, maximum: number, options: Type.SchemaOptions = {}) {
   return Type.Integer({ ...options, minimum, maximum });
 }
@@ -154,7 +158,7 @@ function ruleBroken(type: ValueErrorType, schema: Type.TSchema, value: unknown):
     case ValueErrorType.IntegerMinimum:
     case ValueErrorType.IntegerMaximum: {
       const quoted = typeof value === 'string' ? ', not in quotes' : '';
-      return `must be a whole number from ${String(schema['minimum'])} to ${String(schema['maximum'])}${quoted}`;
+      return `${wholeNumberRule(schema['minimum'] as number, schema['maximum'] as number)}${quoted}`;
     }
     default:
       return (schema as unknown as Ruled).rule;

@@ -1,7 +1,8 @@
-import { isAlias, isMap, isScalar, LineCounter, visit } from 'yaml';
-import type { Alias, Document, Node, Pair, Range } from 'yaml';
+import { isAlias, isMap, isScalar, LineCounter } from 'yaml';
+import type { Document, Node, Pair, Range } from 'yaml';
 import { MAX_YAML_DEPTH, readYamlDocuments } from './bounded_yaml.js';
 import { escapePointer } from './pointer.js';
+import { aliasTargets } from './yaml_aliases.js';
 
 /** How many nodes aliases may stand for, all together: enough for shared lists, too few for an alias bomb. */
 const MAX_ALIASED_NODES = 100_000;
@@ -207,21 +208,4 @@ function hasFittingTag(node: Node): boolean {
 function shownNode(key: Node, value: Node | null): Node {
   const isThere = value?.range && value.range[1] > value.range[0];
   return isThere && (isScalar(value) || isAlias(value)) ? value : key;
-}
-
-/** Each alias with the node it stands for: the last one before it with that anchor. */
-function aliasTargets(document: Document.Parsed): ReadonlyMap<Alias, Node> {
-  const anchors = new Map<string, Node>();
-  const targets = new Map<Alias, Node>();
-  visit(document, {
-    Node(_key, node) {
-      if (isAlias(node)) {
-        const target = anchors.get(node.source);
-        if (target !== undefined) targets.set(node, target);
-      } else if (node.anchor !== undefined) {
-        anchors.set(node.anchor, node);
-      }
-    },
-  });
-  return targets;
 }

@@ -1,3 +1,4 @@
+import { MAX_TIMER_MS } from '../timer.js';
 import type { Environment } from './environment.js';
 import { type Native, native } from './native.js';
 
@@ -12,9 +13,6 @@ export interface ServiceManager {
   /** One line for the operator. */
   status(status: string): void;
 }
-
-/** Node takes a longer interval for none. */
-const MAX_TIMER_MS = 2_147_483_647;
 
 /** Some managers refuse long messages. */
 const MAX_STATUS = 1_000;
