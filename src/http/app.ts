@@ -138,11 +138,6 @@ function routerTarget(target: string): string {
   return (path.startsWith('/') ? path : `//${path}`).replaceAll('%', '%25').replaceAll('#', '%23');
 }
 
-/** As the parser refuses: without a problem, and the connection is closed. */
-function refuseBare(response: ServerResponse, status: number): void {
-  response.writeHead(status, { 'Cache-Control': 'no-store', 'Content-Length': 0, Connection: 'close' }).end();
-}
-
 export type RouteParts = Pick<AppParts, 'configStatus' | 'log' | 'metrics'> & SecretRouteParts;
 
 /** Every route that is answered. */
@@ -187,6 +182,12 @@ export function buildApp(parts: AppParts): BuiltApp {
     return connections.isDenied(socket) ? 'peer_denied' : refusalOfLoad(socket);
   }
 
+  /** As the parser refuses: without a problem, and the connection is closed. */
+  function refuseBare(response: ServerResponse, over: EndSignal, status: number): void {
+    closeWhenUntaken(response, over);
+    response.writeHead(status, { 'Cache-Control': 'no-store', 'Content-Length': 0, Connection: 'close' }).end();
+  }
+
   /** Of those before the ones that are the route's own; null where none applies. */
   function firstRefusal(
     request: FastifyRequest,
@@ -219,8 +220,7 @@ export function buildApp(parts: AppParts): BuiltApp {
     // RFC 9112 §3.2. Node's own refusal leaves out Cache-Control.
     if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) {
       reply.hijack();
-      closeWhenUntaken(reply.raw, over);
-      refuseBare(reply.raw, 400);
+      refuseBare(reply.raw, over, 400);
       next();
       return;
     }
@@ -281,8 +281,7 @@ export function buildApp(parts: AppParts): BuiltApp {
   });
   // By default Node keeps the connection open, leaves out Cache-Control, and gives CONNECT to nobody.
   app.server.on('checkExpectation', (request, response) => {
-    closeWhenUntaken(response, exchanges.begin(request, response));
-    refuseBare(response, 417);
+    refuseBare(response, exchanges.begin(request, response), 417);
   });
   app.server.on('connect', (request) => {
     const { socket } = request;
