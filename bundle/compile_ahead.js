@@ -27,7 +27,8 @@ policies: { open: { allowed_principals: [build] } }
  */
 export async function compileAhead() {
   try {
-    await Promise.all(STARTED_WITH.map(tryOut));
+    const ends = await Promise.allSettled(STARTED_WITH.map(tryOut));
+    for (const { status, reason } of ends) if (status === 'rejected') throw reason;
   } catch (error) {
     console.error(`built without what V8 compiles of it, so that it starts slower: ${error.message}`);
   }

@@ -198,7 +198,7 @@ process.on('exit', () => {
     const { stderr } = await finish('node', ['bundle/build.js'], { ...inProject, env: { TMPDIR: tooLong } });
     t.match(
       stderr,
-      /^built without what V8 compiles of it, so that it starts slower: serve ended with 78: .*107 bytes/s,
+      /^built without what V8 compiles of it, so that it starts slower: serve ended with 78: .*107 bytes/,
     );
     t.same(
       readdirSync(dist).filter((name) => name.startsWith('code-')),

@@ -212,9 +212,9 @@ interface Sink {
 
 /**
  * A write that waits for a reader can be neither given up nor left behind at the end of the process. A local file takes
- * what it gets at once. A pipe and a
- * terminal are written through a description of our own that does not block, and what goes to a socket, as that of the journal, is
- * sent without waiting. Where neither is to be had the descriptor itself serves.
+ * what it gets at once. A pipe and a terminal are written through a description of our own that does not block, and what
+ * goes to a socket, as that of the journal, is sent without waiting. Where neither is to be had the descriptor itself
+ * serves.
  */
 function withoutBlocking(fd: number, kernel: Native | null): Sink {
   try {
