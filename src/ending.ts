@@ -32,7 +32,10 @@ export function endedSignal(): EndSignal {
 export function orAborted<T>(promise: Promise<T>, signal: EndSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
+    const abort = (): void => {
+      const { reason } = signal as { readonly reason: Error };
+      reject(reason);
+    };
     const settle = (): void => signal.removeEventListener('abort', abort);
     signal.addEventListener('abort', abort, { once: true });
     promise.finally(settle).then(resolve, reject);
