@@ -1,5 +1,5 @@
 import type { Server as HttpServer } from 'node:http';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { type Native, native } from '../os/native.js';
 import {
@@ -50,6 +50,17 @@ interface Arrival {
   readonly surplus: boolean;
 }
 
+const { end } = Socket.prototype as { end: (this: Socket, ...last: unknown[]) => Socket };
+
+/**
+ * In place of a socket's own `end`: a caller that sends no more and has got all is not told that nothing follows. That
+ * would be a call of the kernel and a turn of its own, and the close that comes next tells the same.
+ */
+function endOrClose(this: Socket, ...last: unknown[]): Socket {
+  const isOver = last.length === 0 && this.readableEnded && this.writableLength === 0;
+  return isOver ? this.destroy() : end.apply(this, last);
+}
+
 /**
  * Sees each connection before HTTP does: counts it, notes who it is, and hands on those of service managers. What comes
  * above twice the limit is closed at once; but a service manager takes a closed connection for an empty credential.
@@ -75,7 +86,10 @@ export function watchConnections(server: HttpServer, rules: ConnectionRules): Co
     const asked = credentialRequestOf(socket, peer, kernel);
     if (asked !== null) onCredentialRequest(socket, asked, peer as Peer);
     else if (open.size > 2 * limit()) socket.destroy();
-    else for (const listener of http) listener.call(server, socket);
+    else {
+      socket.end = endOrClose;
+      for (const listener of http) listener.call(server, socket);
+    }
   });
 
   return {

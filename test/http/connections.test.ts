@@ -126,6 +126,50 @@ t.test('every connection can be closed, whatever is going on there', async (t) =
   t.equal(await asking.closed(), '');
 });
 
+/** A server that ends a connection when the caller does, as that of HTTP, and the path of its socket. */
+async function endsWhatEnds(t: Ending, serve: (socket: Socket) => void): Promise<string> {
+  const server = createServer();
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    socket.resume().on('end', () => socket.end());
+    serve(socket);
+  });
+  watchConnections(server, { limit: () => 8, onCredentialRequest: () => undefined });
+  const path = socketIn(t);
+  server.listen(path);
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return path;
+}
+
+t.test('who has got all and leaves is not told first that nothing follows', async (t) => {
+  const ends: string[] = [];
+  const path = await endsWhatEnds(t, (socket) => {
+    socket.write('all');
+    for (const event of ['finish', 'close']) socket.once(event, () => ends.push(event));
+  });
+  const { socket } = await client(t, path);
+  socket.end();
+  await until(() => ends.includes('close'));
+  t.same(ends, ['close']);
+});
+
+t.test('who sends no more while an answer is on its way gets all of it', async (t) => {
+  const answer = Buffer.alloc(4_194_304, 'x'); // more than the kernel keeps of a connection
+  let left = 0;
+  const path = await endsWhatEnds(t, (socket) => {
+    socket.write(answer);
+    socket.on('end', () => (left = socket.writableLength));
+  });
+  const { socket } = await client(t, path);
+  socket.end();
+  await until(() => left > 0);
+  const pieces: Buffer[] = [];
+  socket.on('data', (piece: Buffer) => pieces.push(piece));
+  await once(socket, 'close');
+  t.ok(Buffer.concat(pieces).equals(answer));
+});
+
 t.test('where the kernel cannot be asked, who connects is not known, and a rule for peers lists nobody', async (t) => {
   const server = createServer((_request, response) => response.end());
   const connections = watchConnections(server, {
