@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Answer, ask } from '../test/support/http_client.js';
-import { COMPILED, type ConfigurationOptions, serveProcess, writeConfiguration } from '../test/support/process.js';
+import { BUILT, type ConfigurationOptions, serveProcess, writeConfiguration } from '../test/support/process.js';
 import { type Ending, temporaryFolder, writeFile } from '../test/support/temporary.js';
 import { until } from '../test/support/until.js';
 
@@ -29,7 +29,7 @@ export interface DaemonOptions extends ConfigurationOptions {
 
 /** What to run for the daemon as it is built, with this Node or another. */
 export function daemonCommand(node = process.execPath): string[] {
-  return [node, ...COMPILED.slice(1)];
+  return [node, ...BUILT.slice(1)];
 }
 
 /** The daemon as it is built, with its stdout in a file. */

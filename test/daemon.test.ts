@@ -9,11 +9,13 @@ import { startDaemon } from '../src/daemon.js';
 import { fakeGopass, type FakeProgram } from './support/fake_gopass.js';
 import { ask } from './support/http_client.js';
 import { openPipe } from './support/pipe.js';
-import { PROGRAM, startDaemonProcess, writeConfiguration } from './support/process.js';
+import { PROGRAM, runFromSources, startDaemonProcess, writeConfiguration } from './support/process.js';
 import { openRaw, requestText, splitAnswers } from './support/raw_connection.js';
 import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
 import { onTerminal, realScript } from './support/terminal.js';
 import { until } from './support/until.js';
+
+runFromSources(t);
 
 const SECRETS = `
 stores: { local: { backend: env, root: mxm/test } }

@@ -5,7 +5,7 @@ import t from 'tap';
 import { activate, type Activator, inheriting, listeningFd } from './support/activation.js';
 import { ask } from './support/http_client.js';
 import { listenForNotices } from './support/notices.js';
-import { runProgram, serveProcess, startDaemonProcess, writeConfiguration } from './support/process.js';
+import { runFromSources, runProgram, serveProcess, startDaemonProcess, writeConfiguration } from './support/process.js';
 import { realPython } from './support/python_peer.js';
 import { openRaw, requestText } from './support/raw_connection.js';
 import { type Ending, temporaryFolder } from './support/temporary.js';
@@ -55,6 +55,7 @@ t.test('an inherited socket is served, needs no other, and stays where it is', {
 });
 
 t.test('who connects while it stops waits for the next daemon', { skip }, async (t) => {
+  runFromSources(t);
   const activator = await activate(t, writeSlow(t));
   const before = ask(activator.socket, '/secrets/api_key');
   await until(() => activator.log().includes('"event":"listening"'));
@@ -149,6 +150,7 @@ t.test('leaving when nothing is asked for', { skip }, async (t) => {
   });
 
   await t.test('the time may be changed by a reload', async (t) => {
+    runFromSources(t);
     const { launchFile } = writeInheriting(t);
     const activator = await activate(t, launchFile, ENVIRONMENT);
     t.equal((await ask(activator.socket, '/healthz')).status, 200);
@@ -164,6 +166,7 @@ function startsOf({ events }: Activator): number {
 }
 
 t.test('the service manager is told', { skip }, async (t) => {
+  runFromSources(t);
   const name = join(temporaryFolder(t), 'notify');
   const messages = await listenForNotices(t, name);
   const told = (text: string): Promise<unknown> => until(() => messages.some((message) => message.includes(text)));

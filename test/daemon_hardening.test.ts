@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { ask } from './support/http_client.js';
-import { runProgram, startDaemonProcess, writeConfiguration } from './support/process.js';
+import { runFromSources, runProgram, startDaemonProcess, writeConfiguration } from './support/process.js';
 import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
 import { until } from './support/until.js';
 
@@ -57,6 +57,7 @@ t.test('where the platform does not allow it', async (t) => {
   const nodeArguments = withoutNative(t);
 
   await t.test('the daemon says once what stays open, and serves', async (t) => {
+    runFromSources(t);
     const daemon = await startDaemonProcess(t, { secrets: SECRETS, env: ENVIRONMENT, nodeArguments });
     t.match(await ask(daemon.socket, '/secrets/api_key'), { json: { value: ENVIRONMENT.MXM_TEST_API_KEY } });
     await until(() => daemon.audit().length > 0);

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { ask } from './support/http_client.js';
-import { type RunningDaemon, startDaemonProcess } from './support/process.js';
+import { runFromSources, type RunningDaemon, startDaemonProcess } from './support/process.js';
 import { temporaryFolder, writeFile } from './support/temporary.js';
 import { until } from './support/until.js';
 
@@ -67,6 +67,7 @@ t.test('a configuration in error changes nothing and is told, until a good one c
 });
 
 t.test('identity and socket do not change by reload', async (t) => {
+  runFromSources(t);
   const daemon = await startDaemonProcess(t, { secrets: secrets('a'), env: ENVIRONMENT });
   rewrite(daemon, (launch) => launch.replace('role: marketdata', 'role: research').replace('s.sock', 'other.sock'));
   t.match(await reload(daemon), {
@@ -111,6 +112,7 @@ t.test('audit records go to their file, which SIGHUP opens anew', async (t) => {
 });
 
 t.test('a reload that is refused opens the audit file anew all the same, or leaves it where it cannot', async (t) => {
+  runFromSources(t);
   const folder = join(temporaryFolder(t), 'audit');
   mkdirSync(folder);
   const file = join(folder, 'audit.jsonl');
@@ -134,6 +136,7 @@ t.test('a reload that is refused opens the audit file anew all the same, or leav
 });
 
 t.test('an audit file that cannot be opened stops the start, and leaves a running daemon as it is', async (t) => {
+  runFromSources(t);
   const daemon = await startDaemonProcess(t, {
     secrets: secrets('a'),
     env: ENVIRONMENT,

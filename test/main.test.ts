@@ -3,8 +3,10 @@ import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { VERSION } from '../src/version.js';
 import { openPipe } from './support/pipe.js';
-import { COMPILED, notBuilt, runProgram, startDaemonProcess, writeConfiguration } from './support/process.js';
+import { BUILT, runFromSources, runProgram, startDaemonProcess, writeConfiguration } from './support/process.js';
 import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
+
+runFromSources(t);
 
 const CANARY = 'canary-5d1f0b7a';
 
@@ -99,8 +101,8 @@ t.test('output that cannot be written ends with 70 and is told on stderr', async
   }
 });
 
-t.test('as it is built it starts without a word of its own', { skip: notBuilt }, async (t) => {
-  const ended = await runProgram(['--version'], { program: COMPILED });
+t.test('as it is built it starts without a word of its own', async (t) => {
+  const ended = await runProgram(['--version'], { program: BUILT });
   t.match(
     { ...ended, stdout: ended.stdout.toString() },
     { status: 0, stdout: `mxm-secretsd ${VERSION}\n`, stderr: /^$/ },

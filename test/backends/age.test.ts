@@ -9,7 +9,7 @@ import { ageKind } from '../../src/backends/age.js';
 import type { Backend } from '../../src/backends/backend.js';
 import { joinLocation } from '../../src/resolve.js';
 import { type AgeStore, createAgeStore, encrypted } from '../support/age_store.js';
-import { PROGRAM } from '../support/process.js';
+import { NODE } from '../support/process.js';
 import { onPath, realAge, realComponent, skipWithout } from '../support/real_component.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 
@@ -301,7 +301,7 @@ t.test('who asks no store of age does not load the package', (t) => {
       const stores = { red: { backend: 'age', root: '/', identity_file: '/dev/null' } };
       await SecretsApi.fromConfigData({ stores, refs: {}, policies: {} }).checkReady();
       if (${ask}) await import('age-encryption');`;
-    const node = [...PROGRAM.slice(0, -1), '--input-type=module', '--eval', source];
+    const node = [...NODE, '--input-type=module', '--eval', source];
     const { stderr, status } = spawnSync(node[0]!, node.slice(1), { encoding: 'utf8' });
     t.equal(status, 0, stderr);
     return stderr;

@@ -5,7 +5,7 @@ import t from 'tap';
 import { type CommandEnd, runCommand } from '../../src/backends/command.js';
 import { variablesIn } from '../support/environment.js';
 import { CANARY, fakeProgram, isRunning } from '../support/fake_gopass.js';
-import { PROGRAM } from '../support/process.js';
+import { NODE } from '../support/process.js';
 import { watchBuffers } from '../support/retained.js';
 import { temporaryFolder } from '../support/temporary.js';
 import { until } from '../support/until.js';
@@ -13,7 +13,7 @@ import { until } from '../support/until.js';
 const PATH = process.env['PATH'] ?? '';
 
 /** Runs a module out of an argument, from whatever folder. */
-const NODE = [...PROGRAM.slice(0, -1), '--input-type=module'];
+const MODULE = [...NODE, '--input-type=module'];
 
 interface Options {
   readonly args?: readonly string[];
@@ -134,7 +134,7 @@ t.test('a process without a free file descriptor is told so, and lives on', asyn
     for (; taken.length > 0 && ends.size < 2; closeSync(taken.pop())) ends.add(await run());
     console.log([...ends].join());
   `;
-  const ended = await sh('ulimit -n 64; exec "$@"', { args: [...NODE, '--eval', source] });
+  const ended = await sh('ulimit -n 64; exec "$@"', { args: [...MODULE, '--eval', source] });
   t.equal(stdoutOf(ended), 'cannot_start,succeeded\n');
 });
 
@@ -231,7 +231,7 @@ t.test('NODE_DEBUG, which makes libraries print what they run, prints nothing of
     await runCommand({ file: '/bin/echo', args: ['${CANARY}'], env: {}, maxStdoutBytes: 100, signal });
   `;
   const ended = await sh('"$@" 2>&1', {
-    args: [...NODE, '--eval', source],
+    args: [...MODULE, '--eval', source],
     env: { PATH, NODE_DEBUG: 'execa,cross-spawn' },
   });
   t.equal(ended.end, 'succeeded');

@@ -5,7 +5,7 @@ import t from 'tap';
 import type { Backend, BackendAnswer } from '../../src/backends/backend.js';
 import { envKind, variableName, variablesOf } from '../../src/backends/env.js';
 import { checkSecrets } from '../../src/config/secrets_config.js';
-import { PROGRAM } from '../support/process.js';
+import { NODE } from '../support/process.js';
 
 const STORE = { name: 'demo', backend: 'env', root: 'mxm/dev', options: {} };
 
@@ -95,7 +95,7 @@ t.test('a variable that is not UTF-8 comes with the bytes that it was set to', (
     const answer = await backend.fetch({ location: 'raw/key', maxBytes: 100, signal: new AbortController().signal });
     process.stdout.write(answer.value.toString('hex'));
   `;
-  const node = [...PROGRAM.slice(0, -1), '--input-type=module', '--eval', source];
+  const node = [...NODE, '--input-type=module', '--eval', source];
   const printed = execFileSync('sh', ['-c', 'RAW_KEY=$(printf "a\\377\\376b") exec "$@"', 'sh', ...node]);
   t.equal(printed.toString(), '61fffe62');
   t.end();

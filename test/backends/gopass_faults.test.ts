@@ -462,6 +462,11 @@ t.test('a probe lists the store and the keys, and decrypts nothing', async (t) =
   t.same(gpg.lines('calls'), ['--batch --no-tty --with-colons --with-keygrip --list-secret-keys']);
 });
 
+t.test('where there is no gpg a store is ready when gopass lists it', async (t) => {
+  const fake = fakeGopass(t, 'echo mxm/red/key');
+  t.equal(told(await open(fake.file, { PATH: temporaryFolder(t) }).probe(new AbortController().signal)), 'ready');
+});
+
 t.test('a probe tells why no fetch can work', async (t) => {
   const cases: [string, string][] = [
     ['exit 6', 'backend_unavailable/not_initialised'],

@@ -4,7 +4,7 @@ import t from 'tap';
 import { createCertificate } from '../support/certificate.js';
 import { ask } from '../support/http_client.js';
 import { realKvServer, startKvServer } from '../support/kv_server.js';
-import { runProgram, serveProcess, writeConfiguration } from '../support/process.js';
+import { runFromSources, runProgram, serveProcess, writeConfiguration } from '../support/process.js';
 import { openssl, skipWithout } from '../support/real_component.js';
 import { scriptedServer } from '../support/scripted_server.js';
 import { writeFile } from '../support/temporary.js';
@@ -168,6 +168,7 @@ policies:
   });
   writeFile(configured.folder, 'token', 'some-token');
   writeFile(configured.folder, 'mounted/x', 'value');
+  runFromSources(t);
   const daemon = await serveProcess(t, configured, { nodeArguments: ['--jitless'] });
   t.match((await ask(daemon.socket, '/secrets/of_server')).json, { status: 503, code: 'backend_unavailable' });
   t.match(await until(() => daemon.log().find(({ event }) => event === 'secret_failed')), {

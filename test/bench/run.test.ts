@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { parseMarkdown, tableOf } from '../support/markdown.js';
-import { nodeProgram, notBuilt, runProgram } from '../support/process.js';
+import { nodeProgram, runProgram } from '../support/process.js';
 
 const RUN = { program: nodeProgram(fileURLToPath(new URL('../../bench/run.ts', import.meta.url))) };
 
@@ -12,7 +12,7 @@ t.test('a bench that does not exist is wrong usage, and those that do are listed
   t.match(stderr, /there is no bench no_such_bench: gopass, env, backends, growth, start, python/);
 });
 
-t.test('a bench prints its targets and its tables', { skip: notBuilt }, async (t) => {
+t.test('a bench prints its targets and its tables', async (t) => {
   const { status, stdout, stderr } = await runProgram(['env', '--quick'], RUN);
   t.equal(status, 0, stderr);
   const text = parseMarkdown(stdout.toString());

@@ -7,12 +7,14 @@ import t from 'tap';
 import { run } from '../../src/cli/run.js';
 import type { ErrorCode } from '../../src/domain/errors.js';
 import { memoryIo } from '../support/io.js';
-import { type Finished, PROGRAM, runProgram, startProgram } from '../support/process.js';
+import { type Finished, PROGRAM, runFromSources, runProgram, startProgram } from '../support/process.js';
 import { onPath, realComponent } from '../support/real_component.js';
 import { problemListener, respond, scriptedServer } from '../support/scripted_server.js';
 import { type Ending, temporaryFolder, writeFile } from '../support/temporary.js';
 import { onTerminal, realScript, type Terminal } from '../support/terminal.js';
 import { until } from '../support/until.js';
+
+runFromSources(t);
 
 const TMPFS = 0x01021994;
 const CANARY = 'canary-3f9a61';

@@ -7,7 +7,7 @@ import { FIRST_BACKENDS } from '../../src/cli/first_stores.js';
 import { run } from '../../src/cli/run.js';
 import { loadConfiguration } from '../../src/config/load.js';
 import { memoryIo } from '../support/io.js';
-import { PROGRAM, runProgram } from '../support/process.js';
+import { PROGRAM, runFromSources, runProgram } from '../support/process.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 import { onTerminal, realScript } from '../support/terminal.js';
 
@@ -35,6 +35,7 @@ t.test('what is written of every backend is what check accepts', async (t) => {
 });
 
 t.test('without --dir the files are in the working directory', async (t) => {
+  runFromSources(t);
   const folder = temporaryFolder(t);
   const ended = await runProgram(['init', ...ALL], { cwd: folder });
   t.match({ ...ended, stdout: ended.stdout.toString() }, { status: 0, stdout: /^launch\.yaml and secrets\.yaml are/ });
@@ -203,6 +204,7 @@ t.test('what it prints can be pasted into a shell', async (t) => {
 const { skip } = realScript();
 
 t.test('a user types the answers on a real terminal', { skip }, async (t) => {
+  runFromSources(t);
   const folder = temporaryFolder(t);
   const screen = onTerminal(t, [...PROGRAM, 'init', '--dir', folder]);
   for (const [question, answer] of [
@@ -219,6 +221,7 @@ t.test('a user types the answers on a real terminal', { skip }, async (t) => {
 });
 
 t.test('Ctrl-D and Ctrl-C at a question end it, and nothing is written', { skip }, async (t) => {
+  runFromSources(t);
   const folder = join(temporaryFolder(t), 'new');
   for (const [key, status] of [
     ['\x04', 64],

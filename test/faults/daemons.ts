@@ -5,7 +5,7 @@ import { closeSync, openSync, readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ask } from '../support/http_client.js';
-import { COMPILED, nodeProgram, runProgram, startProgram, untilAnswers } from '../support/process.js';
+import { nodeProgram, runProgram, startProgram, untilAnswers } from '../support/process.js';
 import { openRaw, requestText } from '../support/raw_connection.js';
 import { until } from '../support/until.js';
 import type { DaemonOrder, DaemonReport } from './daemon_racer.js';
@@ -118,13 +118,13 @@ async function tell(process: ChildProcess, order: DaemonOrder): Promise<DaemonRe
 
 async function raceOfProcesses(scene: Scene, launchFile: string, socket: string): Promise<void> {
   const args = ['serve', '--launch', launchFile];
-  const both = [1, 2].map(() => startProgram(args, { program: COMPILED, stdout: 'ignore', stderr: 'ignore' }));
+  const both = [1, 2].map(() => startProgram(args, { stdout: 'ignore', stderr: 'ignore' }));
   const ends = both.map((child) => once(child, 'exit'));
   const [status] = (await Promise.race(ends)) as [number];
   assert.equal(status, 73, 'the one that came too late');
   await untilAnswers(socket);
   scene.came('one serves');
-  assert.equal((await runProgram(args, { program: COMPILED })).status, 73);
+  assert.equal((await runProgram(args)).status, 73);
   for (const child of both) child.kill('SIGTERM');
   await Promise.all(ends);
 }

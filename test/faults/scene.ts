@@ -6,7 +6,6 @@ import { type FakeProgram, fakeGopass } from '../support/fake_gopass.js';
 import type { GopassStore } from '../support/gopass_store.js';
 import { type Answer, ask, type Question } from '../support/http_client.js';
 import {
-  COMPILED,
   type Configured,
   type DaemonOptions,
   type RunningDaemon,
@@ -111,7 +110,6 @@ policies:
     }
     const environment = user?.environment ?? { HOME: this.#home, PATH: process.env['PATH'] ?? '' };
     this.#options = {
-      program: COMPILED,
       ...options,
       env: { ...environment, MXM_FAULT_LOCAL: LOCAL_VALUE, ...options.env },
     };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { ask } from '../support/http_client.js';
-import { COMPILED, startDaemonProcess } from '../support/process.js';
+import { startDaemonProcess } from '../support/process.js';
 import { childrenOf, descriptorsOf } from '../support/process_table.js';
 import { report } from '../support/report.js';
 import type { Ending } from '../support/temporary.js';
@@ -24,7 +24,6 @@ const t: Ending = { teardown: (callback) => void teardowns.push(callback) };
 
 const values = Object.entries({ ...ALLOWED, ...DENIED });
 const daemon = await startDaemonProcess(t, {
-  program: COMPILED,
   secrets: `
 stores:
   local: { backend: env, root: mxm/fuzz }

@@ -6,7 +6,7 @@ import { InheritedSocketError, listenOnInherited, takeInheritedSocket } from '..
 import { native, type Native } from '../../src/os/native.js';
 import type { Ending } from '../support/temporary.js';
 import { inheriting, listeningFd } from '../support/activation.js';
-import { runProgram, writeConfiguration } from '../support/process.js';
+import { runFromSources, runProgram, writeConfiguration } from '../support/process.js';
 
 const SECRETS = 'stores: {}\nrefs: {}\npolicies: {}\n';
 
@@ -95,6 +95,7 @@ t.test('a socket that cannot be listened on rejects', async (t) => {
 });
 
 t.test('serve with what it cannot use ends with 78 and says why', async (t) => {
+  runFromSources(t);
   const { launchFile } = writeConfiguration(t, { secrets: SECRETS });
   const file = openSync('/dev/null', 'r');
   t.teardown(() => closeSync(file));

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ask } from './http_client.js';
 import { type Ending, temporaryFolder, writeFile } from './temporary.js';
@@ -14,18 +14,38 @@ const LOADER = process.execArgv
   .map((argument) => argument.slice('--import='.length))
   .map((module) => `--import=${module.startsWith('.') ? new URL(module, ROOT).href : import.meta.resolve(module)}`);
 
-/** What to run for `mxm-secretsd`: the program from its sources, as the tests cover it. */
-export const PROGRAM: readonly string[] = nodeProgram(fileURLToPath(new URL('src/main.ts', ROOT)));
-
-/** The same as it is installed: what `npm run build` made of it. */
-export const COMPILED: readonly string[] = [process.execPath, fileURLToPath(new URL('dist/main.js', ROOT))];
-
-/** Why what needs COMPILED is skipped; false where it is there. */
-export const notBuilt = existsSync(COMPILED.at(-1)!) ? false : 'nothing is built';
+/** Node with the loader for TypeScript. */
+export const NODE: readonly string[] = [process.execPath, ...LOADER];
 
 /** What to run for a program in TypeScript. */
-export function nodeProgram(file: string, nodeArguments: readonly string[] = []): string[] {
-  return [process.execPath, ...LOADER, ...nodeArguments, file];
+export function nodeProgram(file: string): string[] {
+  return [...NODE, file];
+}
+
+/** What to run for `mxm-secretsd` as it is installed: what `npm run build` made of it. */
+export const BUILT: readonly string[] = [process.execPath, fileURLToPath(new URL('dist/main.js', ROOT))];
+
+const changedAt = (file: string): number => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
+// What is built of other sources would show nothing of these.
+for (const name of readdirSync(new URL('src', ROOT), { recursive: true, encoding: 'utf8' })) {
+  const source = fileURLToPath(new URL(`src/${name}`, ROOT));
+  if (source.endsWith('.ts') && changedAt(source) > changedAt(BUILT[1]!)) {
+    throw new Error(`what is built is older than src/${name}: npm run build`);
+  }
+}
+
+/** What to run for `mxm-secretsd`. */
+export let PROGRAM = BUILT;
+
+/**
+ * Until the test ends it is run from its sources where coverage is measured, which takes five times as long to start: for
+ * what is run in a process of its own alone.
+ */
+export function runFromSources(t: Ending): void {
+  if (!process.env['NODE_V8_COVERAGE']) return;
+  PROGRAM = nodeProgram(fileURLToPath(new URL('src/main.ts', ROOT)));
+  t.teardown(() => (PROGRAM = BUILT));
 }
 
 export interface Finished {
@@ -72,17 +92,17 @@ export async function runProgram(args: readonly string[], options: RunOptions = 
 /** Starts `mxm-secretsd ARGS`. */
 export function startProgram(args: readonly string[], options: RunOptions = {}): ChildProcess {
   const {
+    program: [node = '', ...program] = PROGRAM,
     env,
     cwd = fileURLToPath(ROOT),
     under = [],
-    nodeArguments,
+    nodeArguments = [],
     stdout = 'pipe',
     stderr = 'pipe',
     detached = false,
     inherited = [],
   } = options;
-  const { program = nodeArguments === undefined ? PROGRAM : nodeProgram(PROGRAM.at(-1)!, nodeArguments) } = options;
-  const [file, ...rest] = [...under, ...program, ...args];
+  const [file, ...rest] = [...under, node, ...nodeArguments, ...program, ...args];
   return spawn(file!, rest, {
     stdio: ['ignore', stdout, stderr, ...inherited],
     cwd,
