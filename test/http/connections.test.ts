@@ -7,7 +7,7 @@ import { watchConnections } from '../../src/http/connections.js';
 import { testApp, type TestApp } from '../support/app.js';
 import { openRaw, requestText, splitAnswers } from '../support/raw_connection.js';
 import { scriptedBackend } from '../support/scripted_backend.js';
-import { socketIn } from '../support/scripted_server.js';
+import { listen } from '../support/scripted_server.js';
 import type { Ending } from '../support/temporary.js';
 import { until } from '../support/until.js';
 
@@ -135,11 +135,7 @@ async function endsWhatEnds(t: Ending, serve: (socket: Socket) => void): Promise
     serve(socket);
   });
   watchConnections(server, { limit: () => 8, onCredentialRequest: () => undefined });
-  const path = socketIn(t);
-  server.listen(path);
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  return path;
+  return listen(t, server);
 }
 
 t.test('who has got all and leaves is not told first that nothing follows', async (t) => {
@@ -178,10 +174,7 @@ t.test('where the kernel cannot be asked, who connects is not known, and a rule 
     onCredentialRequest: () => undefined,
     kernel: null,
   });
-  const path = socketIn(t);
-  server.listen(path);
-  await once(server, 'listening');
-  t.teardown(() => server.close());
+  const path = await listen(t, server);
   const [[socket]] = (await Promise.all([once(server, 'connection'), client(t, path)])) as [[Socket], unknown];
   t.equal(connections.peerOf(socket), null);
   t.ok(connections.isDenied(socket));

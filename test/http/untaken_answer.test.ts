@@ -1,10 +1,9 @@
 import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
-import { join } from 'node:path';
+import type { ServerResponse } from 'node:http';
 import t, { type Test } from 'tap';
 import { createAnswerTimeout } from '../../src/http/untaken_answer.js';
 import { openRaw, type RawConnection, requestText } from '../support/raw_connection.js';
-import { temporaryFolder } from '../support/temporary.js';
+import { scriptedServer } from '../support/scripted_server.js';
 import { until } from '../support/until.js';
 
 /** More than a socket takes on its way. */
@@ -13,14 +12,7 @@ const LARGE = Buffer.alloc(4_000_000, 'x');
 /** A server whose answers are the test's, and a connection to it. */
 async function serve(t: Test): Promise<{ responses: ServerResponse[]; raw: RawConnection }> {
   const responses: ServerResponse[] = [];
-  const server = createServer((_request, response) => void responses.push(response));
-  const path = join(temporaryFolder(t), 's.sock');
-  server.listen(path);
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  const path = await scriptedServer(t, (_request, response) => void responses.push(response));
   return { responses, raw: await openRaw(t, path) };
 }
 

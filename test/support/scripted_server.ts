@@ -37,10 +37,12 @@ export function socketIn(t: Ending): string {
   return join(temporaryFolder(t), 's.sock');
 }
 
-async function listen(t: Ending, server: Server, path: string): Promise<void> {
+/** Lets a server listen at a Unix socket until the test ends; gives the socket's path. */
+export async function listen(t: Ending, server: Server, path = socketIn(t)): Promise<string> {
   server.listen(path);
   await once(server, 'listening');
   t.teardown(() => server.close());
+  return path;
 }
 
 /** What the daemon says with this code. */
