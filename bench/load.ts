@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { nodeProgram } from '../test/support/process.js';
+import { nodeProgram } from '../test/support/node.js';
 import { onPath } from '../test/support/real_component.js';
 import { type Ending, temporaryFolder } from '../test/support/temporary.js';
 

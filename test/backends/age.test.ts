@@ -9,7 +9,7 @@ import { ageKind } from '../../src/backends/age.js';
 import type { Backend } from '../../src/backends/backend.js';
 import { joinLocation } from '../../src/resolve.js';
 import { type AgeStore, createAgeStore, encrypted } from '../support/age_store.js';
-import { NODE } from '../support/process.js';
+import { NODE } from '../support/node.js';
 import { onPath, realAge, realComponent, skipWithout } from '../support/real_component.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 

@@ -5,7 +5,7 @@ import t from 'tap';
 import { type CommandEnd, runCommand } from '../../src/backends/command.js';
 import { variablesIn } from '../support/environment.js';
 import { CANARY, fakeProgram, isRunning } from '../support/fake_gopass.js';
-import { NODE } from '../support/process.js';
+import { NODE } from '../support/node.js';
 import { watchBuffers } from '../support/retained.js';
 import { temporaryFolder } from '../support/temporary.js';
 import { until } from '../support/until.js';

@@ -5,7 +5,7 @@ import t from 'tap';
 import type { Backend, BackendAnswer } from '../../src/backends/backend.js';
 import { envKind, variableName, variablesOf } from '../../src/backends/env.js';
 import { checkSecrets } from '../../src/config/secrets_config.js';
-import { NODE } from '../support/process.js';
+import { NODE } from '../support/node.js';
 
 const STORE = { name: 'demo', backend: 'env', root: 'mxm/dev', options: {} };
 

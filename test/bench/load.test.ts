@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { answers, type Callers, requestFor, startCallers } from '../../bench/load.js';
-import { nodeProgram } from '../support/process.js';
+import { nodeProgram } from '../support/node.js';
 import { onPath } from '../support/real_component.js';
 import { respond, scriptedServer, socketIn } from '../support/scripted_server.js';
 import { temporaryFolder } from '../support/temporary.js';

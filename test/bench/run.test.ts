@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { parseMarkdown, tableOf } from '../support/markdown.js';
-import { nodeProgram, runProgram } from '../support/process.js';
+import { nodeProgram } from '../support/node.js';
+import { runProgram } from '../support/process.js';
 
 const RUN = { program: nodeProgram(fileURLToPath(new URL('../../bench/run.ts', import.meta.url))) };
 

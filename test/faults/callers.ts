@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { nodeProgram } from '../support/process.js';
+import { nodeProgram } from '../support/node.js';
 import { openRaw, type RawConnection, requestText, splitAnswers } from '../support/raw_connection.js';
 import { realComponent } from '../support/real_component.js';
 import { until } from '../support/until.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { hardenProcess } from '../../src/os/hardening.js';
 import type { Native } from '../../src/os/native.js';
-import { nodeProgram } from '../support/process.js';
+import { nodeProgram } from '../support/node.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 
 const MODULE = new URL('../../src/os/hardening.ts', import.meta.url).href;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Native } from '../../src/os/native.js';
 import { releaseProgramPages } from '../../src/os/program_pages.js';
-import { nodeProgram } from '../support/process.js';
+import { nodeProgram } from '../support/node.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 
 const MODULE = (name: string): string => new URL(`../../src/os/${name}.ts`, import.meta.url).href;

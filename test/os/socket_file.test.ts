@@ -23,7 +23,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import t from 'tap';
 import { listenOnFile, type OwnedSocketFile, SocketError, type SocketFile } from '../../src/os/socket_file.js';
-import { nodeProgram } from '../support/process.js';
+import { nodeProgram } from '../support/node.js';
 import { onPath, realComponent } from '../support/real_component.js';
 import { leaveDeadSocket, rawServer, socketIn } from '../support/scripted_server.js';
 import type { RacerOrder, RacerReport } from '../support/socket_racer.js';

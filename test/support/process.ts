@@ -3,34 +3,19 @@ import { once } from 'node:events';
 import { readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ask } from './http_client.js';
+import { nodeProgram } from './node.js';
 import { type Ending, temporaryFolder, writeFile } from './temporary.js';
 import { join } from 'node:path';
 
 const ROOT = new URL('../..', import.meta.url);
 
-/** The loader for TypeScript that this process was started with; its place does not depend on the working directory. */
-const LOADER = process.execArgv
-  .filter((argument) => argument.startsWith('--import=') && !argument.includes('/@tapjs/'))
-  .map((argument) => argument.slice('--import='.length))
-  .map((module) => `--import=${module.startsWith('.') ? new URL(module, ROOT).href : import.meta.resolve(module)}`);
-
-/** Node with the loader for TypeScript. */
-export const NODE: readonly string[] = [process.execPath, ...LOADER];
-
-/** What to run for a program in TypeScript. */
-export function nodeProgram(file: string): string[] {
-  return [...NODE, file];
-}
-
 /** What to run for `mxm-secretsd` as it is installed: what `npm run build` made of it. */
 export const BUILT: readonly string[] = [process.execPath, fileURLToPath(new URL('dist/main.js', ROOT))];
 
-const changedAt = (file: string): number => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-
 // What is built of other sources would show nothing of these.
+const builtAt = statSync(BUILT[1]!, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 for (const name of readdirSync(new URL('src', ROOT), { recursive: true, encoding: 'utf8' })) {
-  const source = fileURLToPath(new URL(`src/${name}`, ROOT));
-  if (source.endsWith('.ts') && changedAt(source) > changedAt(BUILT[1]!)) {
+  if (name.endsWith('.ts') && statSync(new URL(`src/${name}`, ROOT)).mtimeMs > builtAt) {
     throw new Error(`what is built is older than src/${name}: npm run build`);
   }
 }
