@@ -4,8 +4,8 @@ import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js'
 import type { Program } from '../os/native.js';
 import { startChild } from './child.js';
 
-/** How much of a program's stderr is read, to tell its failures apart; the rest is thrown away. */
-const MAX_STDERR_BYTES = 65_536;
+/** How much of a program's stderr is read; the rest is thrown away. gpg says up to 200 bytes of each key of an entry. */
+const MAX_STDERR_BYTES = 1_048_576;
 
 /** How long a killed process group may take to be gone before it is given up: a zombie whose parent does not reap it. */
 const MAX_REAP_MS = 2_000;
@@ -13,6 +13,8 @@ const MAX_REAP_MS = 2_000;
 export interface Command extends Program {
   /** Above it the process group is killed; 0 throws the output away. */
   readonly maxStdoutBytes: number;
+  /** Whether stderr proves the output to be what was asked for; left out, exit status 0 is proof enough. */
+  readonly proves?: (stderr: Buffer) => boolean;
   /** Kills the process group. */
   readonly signal: AbortSignal;
 }
@@ -22,6 +24,8 @@ export type CommandEnd =
   | { readonly end: 'succeeded'; readonly stdout: Buffer }
   /** The Buffer is the receiver's, to be filled with zeros: a failed decryption prints plaintext on stderr. */
   | { readonly end: 'failed'; readonly exitCode: number; readonly stderr: Buffer }
+  /** Exit status 0, without the proof that was asked for. */
+  | { readonly end: 'unproven' }
   | { readonly end: 'killed_by_signal' }
   | { readonly end: 'too_large' }
   | { readonly end: 'aborted' }
@@ -89,8 +93,11 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
   if (stopped !== undefined) return { end: stopped };
 
   if (exitCode === 0) {
+    const isProven = command.proves?.(stderr.bytes()) ?? true;
     stderr.wipe();
-    return { end: 'succeeded', stdout: stdout.bytes() };
+    if (isProven) return { end: 'succeeded', stdout: stdout.bytes() };
+    stdout.wipe();
+    return { end: 'unproven' };
   }
   stdout.wipe();
   if (exitCode !== null) return { end: 'failed', exitCode, stderr: stderr.bytes() };

@@ -8,6 +8,8 @@ export function failureOfCommand(ended: Exclude<CommandEnd, { end: 'succeeded' }
       return failure('backend_unavailable', 'binary_missing');
     case 'cannot_start':
       return failure('backend_unavailable', 'cannot_start');
+    case 'unproven': // of what is decrypted, which alone asks for a proof
+      return failure('backend_failed', 'decrypt_failed');
     case 'killed_by_signal':
       return failure('backend_failed', 'killed_by_signal');
     case 'too_large':

@@ -15,6 +15,7 @@ import { failureOfCommand } from './command_failure.js';
 import { lengthWithoutLineEndings, TRAILING_LINE_ENDINGS, valueOfEntry } from './entry.js';
 import { gpgFailure } from './gpg_failure.js';
 import { decryptionKeys } from './gpg_keys.js';
+import { saysDecrypted, saysPlaintext } from './gpg_status.js';
 import { fileFingerprint, findProgram } from './program.js';
 
 const OLDEST_VERSION = [1, 15] as const;
@@ -45,7 +46,10 @@ const SETTINGS = [
   ['core.showautoclip', 'false'],
 ] as const;
 
-/** pinentry-mode=error: a locked key fails at once; status-fd: gpg says on stderr which keys an entry is encrypted to. */
+/**
+ * pinentry-mode=error: a locked key fails at once; status-fd: gpg says on stderr which keys an entry is encrypted to, and
+ * whether it decrypted.
+ */
 const GPG_OPTIONS = '--batch --no-tty --pinentry-mode=error --status-fd=2';
 
 /** What `gpgconf` prints of its components, each on a line `NAME:DESCRIPTION:FILE`. */
@@ -161,6 +165,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
       args: ['show', '-n', '--', entry],
       env,
       maxStdoutBytes: maxBytes + TRAILING_LINE_ENDINGS,
+      proves: isDecryptedIfByGpg,
       signal,
     };
     let shown = await runCommand(command);
@@ -219,6 +224,11 @@ function gopassEnvironment(environment: Readonly<Record<string, string | undefin
     if (value !== undefined) env[name] = value;
   }
   return env;
+}
+
+/** gopass may have taken age, or printed a listing: where gpg gave nothing there is nothing that it has to prove. */
+function isDecryptedIfByGpg(stderr: Buffer): boolean {
+  return saysDecrypted(stderr) || !saysPlaintext(stderr);
 }
 
 function isTooOld(major: number, minor: number): boolean {

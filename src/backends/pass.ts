@@ -16,6 +16,7 @@ import { probeDirectory, withContainedFile } from './contained_file.js';
 import { lengthWithoutLineEndings, TRAILING_LINE_ENDINGS, valueOfEntry } from './entry.js';
 import { gpgFailure } from './gpg_failure.js';
 import { decryptionKeys } from './gpg_keys.js';
+import { saysDecrypted } from './gpg_status.js';
 import { findProgram } from './program.js';
 import { absoluteStorePath, expandStorePath, pathBelowRoot } from './store_path.js';
 
@@ -23,7 +24,8 @@ import { absoluteStorePath, expandStorePath, pathBelowRoot } from './store_path.
 const PASSED_VARIABLES = ['HOME', 'PATH', 'GNUPGHOME'] as const;
 
 /**
- * pinentry-mode=error: a locked key fails at once. status-fd: it says on stderr which keys an entry is encrypted to.
+ * pinentry-mode=error: a locked key fails at once. status-fd: it says on stderr which keys an entry is encrypted to, and
+ * whether it decrypted.
  * quiet: it looks up no names of keys to tell them. The others hold whatever the user's gpg.conf says: no key is fetched
  * from elsewhere, and the value goes to stdout.
  */
@@ -71,6 +73,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
         env,
         stdin: fd,
         maxStdoutBytes: maxBytes + TRAILING_LINE_ENDINGS,
+        proves: saysDecrypted,
         signal,
       }),
     );

@@ -19,12 +19,14 @@ interface Options {
   readonly args?: readonly string[];
   readonly env?: Record<string, string>;
   readonly maxStdoutBytes?: number;
+  readonly proves?: (stderr: Buffer) => boolean;
   readonly signal?: AbortSignal;
 }
 
 function run(file: string, options: Options = {}): Promise<CommandEnd> {
   const { args = [], env = { PATH }, maxStdoutBytes = 65_536, signal = new AbortController().signal } = options;
-  return runCommand({ file, args, env, maxStdoutBytes, signal });
+  const { proves } = options;
+  return runCommand({ file, args, env, maxStdoutBytes, ...(proves && { proves }), signal });
 }
 
 function sh(script: string, options: Options = {}): Promise<CommandEnd> {
@@ -47,9 +49,18 @@ t.test('gives what a program printed on stderr, and nothing else, when it fails'
   t.same(Object.keys(ended).sort(), ['end', 'exitCode', 'stderr']);
 });
 
-t.test('reads no more than 64 KiB of stderr', async (t) => {
-  const ended = await sh('head -c 1000000 /dev/zero >&2; exit 1');
-  t.equal(ended.end === 'failed' && ended.stderr.length, 65_536);
+t.test('gives what a program printed only where stderr proves it, when that is asked for', async (t) => {
+  const asked: string[] = [];
+  const proves = (stderr: Buffer): boolean => asked.push(stderr.toString()) > 0 && stderr.includes('proof');
+  t.equal(stdoutOf(await sh('echo out; echo proof >&2', { proves })), 'out\n');
+  t.same(await sh('echo out; echo else >&2', { proves }), { end: 'unproven' });
+  t.match(await sh('echo out; echo proof >&2; exit 3', { proves }), { end: 'failed', exitCode: 3 });
+  t.same(asked, ['proof\n', 'else\n']);
+});
+
+t.test('reads no more than 1 MiB of stderr', async (t) => {
+  const ended = await sh('head -c 2000000 /dev/zero >&2; exit 1');
+  t.equal(ended.end === 'failed' && ended.stderr.length, 1_048_576);
 });
 
 t.test('passes the arguments on as they are, whatever they look like', () =>
@@ -201,6 +212,7 @@ t.test('no end leaves a Buffer with output behind, but for the one that is given
   const lots = `yes "$(${secret})" | head -c 200000`;
   const cases: [string, string, number][] = [
     ['succeeded', `${lots}; ${lots} >&2`, 1],
+    ['unproven', `${lots}; ${lots} >&2`, 0],
     ['failed', `${lots}; ${lots} >&2; exit 1`, 1],
     ['killed_by_signal', `${lots}; ${lots} >&2; kill -KILL $$`, 0],
     ['too_large', `${lots} >&2; ${lots}; ${lots}`, 0],
@@ -211,7 +223,9 @@ t.test('no end leaves a Buffer with output behind, but for the one that is given
       const buffers = watchBuffers(t);
       const program = fakeProgram(t, 'program', script);
       const controller = new AbortController();
-      const running = run(program.file, { maxStdoutBytes: 250_000, signal: controller.signal });
+      const { signal } = controller;
+      const proves = (): boolean => end !== 'unproven';
+      const running = run(program.file, { maxStdoutBytes: 250_000, proves, signal });
       if (end === 'aborted') {
         await program.noted(1);
         controller.abort();

@@ -394,6 +394,28 @@ t.test('a damaged entry never gives a value, and nothing of it is told', { skip 
   t.match(store.run(['show', '-n', '--', 'entry']).stderr, CANARY, 'gopass itself may print plaintext');
 });
 
+t.test('what OpenPGP holds without encryption is no value, though gopass gives it', { skip }, async (t) => {
+  const store = createGopassStore(t);
+  const file = store.insert('entry', 'value');
+  for (const [name, bytes] of Object.entries(store.unencrypted(`${CANARY}\n`))) {
+    writeFileSync(file, bytes);
+    t.match(store.run(['show', '-n', '--', 'entry']).stdout.toString(), CANARY, name);
+    t.equal(await fetch(store, 'entry'), 'backend_failed/decrypt_failed', name);
+  }
+});
+
+t.test('an entry may be encrypted to thousands of keys', { skip }, async (t) => {
+  const store = createGopassStore(t);
+  const other = store.createKey('other');
+  const ofOther = store.encrypt('x', other);
+  const toOther = ofOther.subarray(0, 2 + ofOther[1]!); // the first packet: its kind, its length, its bytes
+  store.deleteSecretKey(other);
+  const own = store.encrypt('value');
+  const file = store.insert('entry', '');
+  writeFileSync(file, Buffer.concat([...Array.from({ length: 3_000 }, () => toOther), own]));
+  t.equal(await fetch(store, 'entry'), 'value');
+});
+
 t.test(
   'a file that cannot be read is no entry',
   { skip: skip || (process.getuid?.() === 0 && 'root may read every file') },

@@ -35,6 +35,8 @@ export interface GopassStore {
   encrypt(content: string | Uint8Array, ...recipients: readonly Key[]): Buffer;
   /** Without saying to whom. */
   encryptHidden(content: string | Uint8Array, recipient: Key): Buffer;
+  /** What OpenPGP has for content that is not encrypted, by name. */
+  unencrypted(content: string | Uint8Array): Readonly<Record<string, Buffer>>;
   /** The ids of the keys that something is encrypted to. */
   recipientsOf(ciphertext: Buffer): string[];
   /** Runs the real gopass as this user, with further variables; its status is the caller's to look at. */
@@ -126,6 +128,13 @@ export function createGopassStore(t: Ending, { initialise = true } = {}): Gopass
     },
     encrypt,
     encryptHidden: (content, recipient) => encryptTo('--hidden-recipient', content, [recipient]),
+    unencrypted: (content) => ({
+      stored: gpg(['--store'], content),
+      'stored in an armor': gpg(['--store', '--armor'], content),
+      'stored before what is encrypted': Buffer.concat([gpg(['--store'], content), encrypt('other')]),
+      signed: gpg(['--sign'], content),
+      'signed as a text': gpg(['--clear-sign'], content),
+    }),
     recipientsOf: (ciphertext) =>
       [
         ...gpg(['--list-packets', '--list-only'], ciphertext)

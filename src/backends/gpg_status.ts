@@ -1,0 +1,18 @@
+/**
+ * Whether gpg, with `--status-fd=2`, says that it has decrypted and that what it gave is as it was encrypted. It succeeds as
+ * well with what is not encrypted at all, which a damaged entry can look like.
+ */
+export function saysDecrypted(stderr: Buffer): boolean {
+  return saysStatus(stderr, 'GOODMDC\n');
+}
+
+/** Whether gpg says that it has given something, decrypted or not. */
+export function saysPlaintext(stderr: Buffer): boolean {
+  return saysStatus(stderr, 'PLAINTEXT ');
+}
+
+/** At the beginning of a line only: what comes from an entry or a key can be in the middle of one. */
+function saysStatus(stderr: Buffer, text: string): boolean {
+  const line = `[GNUPG:] ${text}`;
+  return stderr.subarray(0, line.length).equals(Buffer.from(line)) || stderr.includes(`\n${line}`);
+}
