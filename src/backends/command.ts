@@ -13,7 +13,7 @@ const MAX_REAP_MS = 2_000;
 export interface Command extends Program {
   /** Above it the process group is killed; 0 throws the output away. */
   readonly maxStdoutBytes: number;
-  /** Whether stderr proves the output to be what was asked for; left out, exit status 0 is proof enough. */
+  /** Whether stderr, read as a whole, proves the output to be what was asked for; left out, exit status 0 does. */
   readonly proves?: (stderr: Buffer) => boolean;
   /** Kills the process group. */
   readonly signal: AbortSignal;
@@ -93,7 +93,7 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
   if (stopped !== undefined) return { end: stopped };
 
   if (exitCode === 0) {
-    const isProven = command.proves?.(stderr.bytes()) ?? true;
+    const isProven = command.proves === undefined || (stderr.isWhole && command.proves(stderr.bytes()));
     stderr.wipe();
     if (isProven) return { end: 'succeeded', stdout: stdout.bytes() };
     stdout.wipe();
@@ -128,6 +128,7 @@ function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
 class Collector {
   #buffer = allocateSecretBytes(0);
   #length = 0;
+  #isWhole = true;
   readonly #limit: number;
 
   constructor(limit: number) {
@@ -140,7 +141,13 @@ class Collector {
     this.#reserve(this.#length + taken);
     copySecretBytes(piece.subarray(0, taken), this.#buffer, this.#length);
     this.#length += taken;
+    this.#isWhole &&= taken === piece.length;
     return taken === piece.length;
+  }
+
+  /** Whether all that was to be taken has fitted. */
+  get isWhole(): boolean {
+    return this.#isWhole;
   }
 
   bytes(): Buffer {

@@ -1,4 +1,4 @@
-import { type Alias, type Document, isAlias, isMap, isScalar, type Node, visit, type YAMLMap } from 'yaml';
+import { type Alias, type Document, isAlias, isMap, isScalar, type Node, type Scalar, visit, type YAMLMap } from 'yaml';
 import { readYamlDocuments } from '../config/bounded_yaml.js';
 import { aliasTargets } from '../config/yaml_aliases.js';
 import { allocateSecretBytes, copySecretBytes, isUtf8 } from '../domain/secret_bytes.js';
@@ -15,6 +15,12 @@ const YAML_MARK = Buffer.from('---');
 const MAX_YAML_TOKENS = 10_000;
 
 const YAML_BINARY = 'tag:yaml.org,2002:binary';
+/** Node decodes anything that remotely looks like it. */
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)?$/;
+const UNPAIRED_SURROGATE = /\p{Surrogate}/u;
+
+/** What a value of YAML begins with that may go on in further lines: quotes, and the heads of blocks. */
+const YAML_OPENERS = Buffer.from('"\'|>');
 
 /** The length of `bytes` without its trailing line endings (LF and CRLF). */
 export function lengthWithoutLineEndings(bytes: Buffer): number {
@@ -80,12 +86,17 @@ function keyValues(entry: Buffer, key: string): BackendAnswer {
   const values: Buffer[] = [];
   let first = true;
   for (const { line } of linesOf(entry)) {
-    const separator = first ? -1 : line.indexOf(': ');
+    const value = first ? undefined : valueInLine(line, wanted);
     first = false;
-    if (separator === -1) continue;
-    if (withoutBlanks(line.subarray(0, separator)).equals(wanted)) values.push(line.subarray(separator + 2));
+    if (value !== undefined) values.push(value);
   }
   return values.length === 0 ? failure('secret_not_found', 'field_missing') : joined(values);
+}
+
+function valueInLine(line: Buffer, key: Buffer): Buffer | undefined {
+  const separator = line.indexOf(': ');
+  if (separator === -1 || !withoutBlanks(line.subarray(0, separator)).equals(key)) return undefined;
+  return line.subarray(separator + 2);
 }
 
 function withoutBlanks(bytes: Buffer): Buffer {
@@ -108,7 +119,10 @@ function yamlValue(entry: Buffer, key: string): BackendAnswer | undefined {
   const read = readYamlDocuments(text, { schema: 'failsafe', maxTokens: MAX_YAML_TOKENS });
   if ('tooDeepAt' in read) return failure('backend_failed', 'yaml_too_large');
   const [document] = read.documents; // of several the first counts
-  if (document === undefined || document.errors.length > 0 || !isMap(document.contents)) return undefined;
+  if (document !== undefined && document.errors.length > 0) {
+    return isOpenInLine(entry.subarray(start), key) ? failure('backend_failed', 'yaml_invalid') : undefined;
+  }
+  if (!isMap(document?.contents)) return undefined;
   const targets = aliasTargets(document);
   if (hasFault(document, targets)) return undefined;
 
@@ -117,8 +131,32 @@ function yamlValue(entry: Buffer, key: string): BackendAnswer | undefined {
   if (pair === undefined || pair.value === null) return failure('secret_not_found', 'field_missing');
   const node = meant(pair.value);
   if (!isScalar<string>(node)) return failure('backend_failed', 'field_not_text');
-  const value = Buffer.from(node.value, node.tag === YAML_BINARY ? 'base64' : 'utf8');
-  return { ok: true, value: withoutLineEndings(value) };
+  const value = bytesOf(node);
+  return value && { ok: true, value: withoutLineEndings(value) };
+}
+
+/** Undefined where it cannot be what its tag or its escapes say: then it is no YAML. */
+function bytesOf({ value, tag }: Scalar<string>): Buffer | undefined {
+  if (tag !== YAML_BINARY) return UNPAIRED_SURROGATE.test(value) ? undefined : Buffer.from(value);
+  const base64 = value.replaceAll(/[\r\n]/g, '');
+  return BASE64.test(base64) ? Buffer.from(base64, 'base64') : undefined;
+}
+
+/**
+ * Whether the value of a key may go on behind the end of its line. gopass reads as YAML some of what this parser refuses,
+ * and what it refuses itself as lines: of such a value the line would be a piece.
+ */
+function isOpenInLine(part: Buffer, key: string): boolean {
+  const wanted = Buffer.from(key);
+  let mayGoOn = false;
+  for (const { line } of linesOf(part)) {
+    if (mayGoOn && isBlank(line[0]) && withoutBlanks(line).length > 0) return true;
+    const value = valueInLine(line, wanted);
+    mayGoOn = value !== undefined;
+    const [begin] = withoutBlanks(value ?? Buffer.alloc(0));
+    if (begin !== undefined && YAML_OPENERS.includes(begin)) return true;
+  }
+  return false;
 }
 
 function textOf(node: unknown): string | undefined {

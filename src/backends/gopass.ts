@@ -18,7 +18,8 @@ import { decryptionKeys } from './gpg_keys.js';
 import { saysDecrypted, saysPlaintext } from './gpg_status.js';
 import { fileFingerprint, findProgram } from './program.js';
 
-const OLDEST_VERSION = [1, 15] as const;
+/** Before it gopass ended an entry at a line of 64 KiB, and said nothing. */
+const OLDEST_VERSION = [1, 15, 8] as const;
 
 /**
  * All that gopass gets of the environment: where its store and its keys are. Variables that redirect the store or
@@ -119,9 +120,9 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     const isOther = version.end === 'failed' && !isShortage(version.exitCode, version.stderr);
     if (isOther || version.end === 'too_large') return failure('backend_unavailable', 'other_program');
     if (version.end !== 'succeeded') return failureOf(version, env, signal);
-    const printed = /^gopass (\d+)\.(\d+)\./.exec(version.stdout.toString('latin1'));
+    const printed = /^gopass (\d+)\.(\d+)\.(\d+)/.exec(version.stdout.toString('latin1'));
     if (printed === null) return failure('backend_unavailable', 'other_program');
-    if (isTooOld(Number(printed[1]), Number(printed[2]))) return failure('backend_unavailable', 'program_too_old');
+    if (isTooOld(printed.slice(1).map(Number))) return failure('backend_unavailable', 'program_too_old');
     await findGpg(signal);
     if (!signal.aborted) verified = fingerprintOf(file);
     return file;
@@ -231,8 +232,12 @@ function isDecryptedIfByGpg(stderr: Buffer): boolean {
   return saysDecrypted(stderr) || !saysPlaintext(stderr);
 }
 
-function isTooOld(major: number, minor: number): boolean {
-  return major < OLDEST_VERSION[0] || (major === OLDEST_VERSION[0] && minor < OLDEST_VERSION[1]);
+function isTooOld(version: readonly number[]): boolean {
+  for (const [index, oldest] of OLDEST_VERSION.entries()) {
+    const number = version[index] ?? 0;
+    if (number !== oldest) return number < oldest;
+  }
+  return false;
 }
 
 async function failureOf(

@@ -142,6 +142,8 @@ const REASONS = {
   unexpected_answer: 'the backend ended in a way that is not known: run it by hand as the daemon user',
   value_too_large: 'the value is larger than max_value_bytes: correct the entry, or allow more',
   webassembly_missing: 'this backend needs WebAssembly, which Node does not have with --jitless: start it without that',
+  yaml_invalid:
+    'the entry has a `---` line and no YAML below it, so that it cannot be told where the field ends: write it anew, or ask for the whole entry',
   yaml_too_large:
     'the YAML part of the entry has more than 10,000 tokens or 100 levels: make it smaller, or ask for the whole entry',
 } as const satisfies Record<string, string>;

@@ -56,6 +56,8 @@ t.test('gives what a program printed only where stderr proves it, when that is a
   t.same(await sh('echo out; echo else >&2', { proves }), { end: 'unproven' });
   t.match(await sh('echo out; echo proof >&2; exit 3', { proves }), { end: 'failed', exitCode: 3 });
   t.same(asked, ['proof\n', 'else\n']);
+  const tooMuch = 'echo proof >&2; head -c 2000000 /dev/zero >&2';
+  t.same(await sh(tooMuch, { proves }), { end: 'unproven' }, 'what is not all of it proves nothing');
 });
 
 t.test('reads no more than 1 MiB of stderr', async (t) => {

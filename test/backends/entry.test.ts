@@ -195,6 +195,37 @@ t.test('where no YAML mapping begins, lines are lines', (t) => {
   t.end();
 });
 
+t.test('what this parser refuses, and others read, is no value where its line may be a piece of it', (t) => {
+  const INVALID = 'backend_failed/yaml_invalid';
+  for (const [part, expected] of [
+    ['key: "one\ntwo"\n', INVALID],
+    ["key: 'one\ntwo'\n", INVALID],
+    ['key:   "one"# comment\n', INVALID],
+    ['key: |\n  one\nb: "x"# c\n', INVALID],
+    ['key: >-\n  one\nb: "x"# c\n', INVALID],
+    ['key: one\n  two\nb: "x"# c\n', INVALID],
+    ['key: one\nb: "x"# c\n', 'one'],
+    ['key: one\n  \nb: "x"# c\n', 'one'],
+    ['key: one "two"\nb: "x"# c\n', 'one "two"'],
+    ['key: \nb: "x"# c\n', ''],
+    ['b: "x"# c\n', MISSING],
+  ] as const) {
+    t.equal(value(`pw\n---\n${part}`, 'key'), expected, part);
+  }
+  t.equal(value('pw\nkey: "above"\n---\nb: "x"# c\n', 'key'), '"above"', 'above it lines are lines');
+  t.end();
+});
+
+t.test('a scalar of YAML that cannot be what it says is the text of its line, as gopass has it', (t) => {
+  for (const text of ['!!binary "aGk*c2VjcmV0"', '!!binary aGk', '!!binary aGk=aGk=', '!!binary _-_-', '"\\ud800"']) {
+    t.equal(value(`pw\n---\nkey: ${text}\n`, 'key'), text);
+  }
+  t.equal(value('pw\n---\nkey: !!binary |\n  aGkg\n  dGhlcmU=\n', 'key'), 'hi there');
+  t.equal(value('pw\n---\nkey: !!binary ""\n', 'key'), '');
+  t.equal(value('pw\n---\nkey: "\\ud83d\\ude00"\n', 'key'), '😀', 'a pair of surrogates is a character');
+  t.end();
+});
+
 t.test('an entry of aliases of aliases is no expensive one', (t) => {
   const bomb = [
     'a: &a [x, x]',

@@ -337,10 +337,12 @@ t.test('a field is taken out of what gopass shows, and the rest is not kept', as
   t.equal(buffers.retaining(CANARY), 0);
 });
 
-t.test('the real gopass is told by its version, 1.15 and later', async (t) => {
+t.test('the real gopass is told by its version, 1.15.8 and later', async (t) => {
   const cases: [string, string][] = [
     ["echo 'gopass 1.16.1 go1.24.1 linux amd64'", 'value'],
-    ["echo 'gopass 1.15.0 go1.20 linux amd64'", 'value'],
+    ["echo 'gopass 1.15.8 go1.20 linux amd64'", 'value'],
+    ["echo 'gopass 1.15.10 go1.20 linux amd64'", 'value'],
+    ["echo 'gopass 1.15.7 go1.20 linux amd64'", 'backend_unavailable/program_too_old'],
     ["echo 'gopass 1.100.0'", 'value'],
     ["echo 'gopass 2.0.0-rc1+git (abc) go1.30'", 'value'],
     ["echo 'gopass 1.14.9 go1.18 linux amd64'", 'backend_unavailable/program_too_old'],
