@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ROOT } from './markdown.js';
+import { copyBuilt } from './process.js';
 import { onPath, realComponent, type RealComponent, realGopass } from './real_component.js';
 import { type Ending, temporaryFolder, writeFile } from './temporary.js';
 
@@ -40,8 +41,7 @@ let built: string | undefined;
 export function builtClone(t: Ending): string {
   if (built === undefined) {
     built = cloneOf(t);
-    const { status, output } = runLine('npm run --silent build', built, userEnvironment(t, built));
-    if (status !== 0) throw new Error(output);
+    copyBuilt(built);
   }
   return built;
 }

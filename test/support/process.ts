@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, statSync } from 'node:fs';
+import { cpSync, readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ask } from './http_client.js';
 import { nodeProgram } from './node.js';
@@ -14,9 +14,18 @@ export const BUILT: readonly string[] = [process.execPath, fileURLToPath(new URL
 
 // What is built of other sources would show nothing of these.
 const builtAt = statSync(BUILT[1]!, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-for (const name of readdirSync(new URL('src', ROOT), { recursive: true, encoding: 'utf8' })) {
-  if (name.endsWith('.ts') && statSync(new URL(`src/${name}`, ROOT)).mtimeMs > builtAt) {
-    throw new Error(`what is built is older than src/${name}: npm run build`);
+for (const folder of ['src', 'bundle']) {
+  for (const name of readdirSync(new URL(folder, ROOT), { recursive: true, encoding: 'utf8' })) {
+    if (/\.[jt]s$/.test(name) && statSync(new URL(`${folder}/${name}`, ROOT)).mtimeMs > builtAt) {
+      throw new Error(`what is built is older than ${folder}/${name}: npm run build`);
+    }
+  }
+}
+
+/** Gives a copy of the project what `npm run build` made of this one. */
+export function copyBuilt(project: string): void {
+  for (const folder of ['dist', 'man']) {
+    cpSync(new URL(folder, ROOT), join(project, folder), { recursive: true });
   }
 }
 
