@@ -14,9 +14,12 @@ export const BUILT: readonly string[] = [process.execPath, fileURLToPath(new URL
 
 // What is built of other sources would show nothing of these.
 const builtAt = statSync(BUILT[1]!, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-for (const folder of ['src', 'bundle']) {
-  for (const name of readdirSync(new URL(folder, ROOT), { recursive: true, encoding: 'utf8' })) {
-    if (/\.[jt]s$/.test(name) && statSync(new URL(`${folder}/${name}`, ROOT)).mtimeMs > builtAt) {
+for (const [folder, ending] of [
+  ['src', '.ts'],
+  ['bundle', '.js'],
+]) {
+  for (const name of readdirSync(new URL(folder!, ROOT), { recursive: true, encoding: 'utf8' })) {
+    if (name.endsWith(ending!) && statSync(new URL(`${folder}/${name}`, ROOT)).mtimeMs > builtAt) {
       throw new Error(`what is built is older than ${folder}/${name}: npm run build`);
     }
   }
