@@ -15,8 +15,6 @@ import { type Ending, temporaryFolder, writeFile } from './support/temporary.js'
 import { onTerminal, realScript } from './support/terminal.js';
 import { until } from './support/until.js';
 
-runFromSources(t);
-
 const SECRETS = `
 stores: { local: { backend: env, root: mxm/test } }
 refs: { api_key: { store: local, path: api-key, policy: open } }
@@ -51,6 +49,7 @@ t.test('a secret comes over the socket, with an audit record', async (t) => {
 });
 
 t.test('a limit of open files that is too low for the connections is told, at the start and at a reload', async (t) => {
+  runFromSources(t);
   const daemon = await startDaemonProcess(t, {
     secrets: SECRETS,
     launch: 'limits: { connections: 20 }\n',

@@ -6,8 +6,6 @@ import { openPipe } from './support/pipe.js';
 import { BUILT, runFromSources, runProgram, startDaemonProcess, writeConfiguration } from './support/process.js';
 import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
 
-runFromSources(t);
-
 const CANARY = 'canary-5d1f0b7a';
 
 const SECRETS = `
@@ -59,6 +57,7 @@ t.test('every command ends with its status, and says what it has to say on the r
 });
 
 t.test('a defect', async (t) => {
+  runFromSources(t);
   const message = `${CANARY}\\n    at ${CANARY} (file:///${CANARY}.js:1:1)`;
   const thrown: Record<string, { script: string; kind: string; at: RegExp }> = {
     'an uncaught exception': { script: `throw new RangeError('${message}')`, kind: 'RangeError', at: /\n {4}at .*:\d/ },
@@ -93,6 +92,7 @@ t.test('a defect', async (t) => {
 });
 
 t.test('output that cannot be written ends with 70 and is told on stderr', async (t) => {
+  runFromSources(t);
   const pipe = openPipe(t);
   pipe.closeReader();
   for (const [code, stdout] of Object.entries({ EPIPE: pipe.fd, ENOSPC: deviceFull(t) })) {
