@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import { isIdentifier } from '../domain/identifier.js';
+import { printable } from '../domain/printable.js';
 import { watchFolder } from '../os/cleanup_watcher.js';
+import { changedArgument, changedVariable } from '../os/given_bytes.js';
 import { makeMemoryFolder, memoryPlaces } from '../os/memory_folder.js';
 import type { OptionValues } from './arguments.js';
 import { describeCode, socketPath } from './ask.js';
@@ -31,6 +33,8 @@ export async function exec(
   const bindings = parseBindings(operands, (options['file'] ?? []) as readonly string[]);
   const wrong = bindings.find(({ secret }) => !isIdentifier(secret));
   if (wrong !== undefined) return refuse(io, refusal(wrong, describeCode('invalid_secret_name'), EXIT.usage));
+  const lost = lostBytes(io, bindings, command);
+  if (lost !== undefined) return refuse(io, lost);
 
   const values = new Map<string, Buffer>();
   try {
@@ -51,6 +55,22 @@ async function refuse(io: Io, { why, status }: Refusal): Promise<number> {
 
 function refusal({ variable }: Binding, why: string, status: number): Refusal {
   return { kind: 'refused', why: `${variable}: ${why}`, status };
+}
+
+/** What Node, which takes all text for UTF-8, would hand on as something else: the command might act on another file. */
+function lostBytes({ environment }: Io, bindings: readonly Binding[], command: readonly string[]): Refusal | undefined {
+  const argument = changedArgument(command);
+  if (argument !== -1) {
+    const which = argument === 0 ? 'its name' : `argument ${argument}`;
+    const why = `${which} is not UTF-8 and would arrive changed: write a pattern for it, as in sh -c 'ls caf*'`;
+    return { kind: 'refused', why: `the command: ${why}`, status: EXIT.data };
+  }
+  const bound = Object.fromEntries(bindings.map(({ variable }) => [variable, undefined]));
+  const changed = changedVariable({ ...environment, ...bound });
+  if (changed === undefined) return undefined;
+  const name = printable(changed);
+  const why = `is not UTF-8 and would arrive changed: set it anew, or leave it out with env -u ${name}`;
+  return { kind: 'refused', why: `the variable ${name} ${why}`, status: EXIT.data };
 }
 
 /** Fills `values`; with the first refusal, which is given, nothing more is asked or waited for. */

@@ -40,7 +40,10 @@ export const EXIT_MEANINGS: ReadonlyMap<number, string> = new Map([
   [0, 'all well'],
   [1, 'an expectation of check --expect does not hold'],
   [64, 'wrong usage, or a name that is no identifier'],
-  [65, 'a value that no environment variable can hold: use exec --file'],
+  [
+    65,
+    'a value that no environment variable can hold: use exec --file; or what exec cannot hand on, as it is not UTF-8',
+  ],
   [66, 'there is no such secret'],
   [69, 'no daemon, something else at the socket, or a store that is not ready'],
   [70, 'a defect, or stdout cannot be written'],

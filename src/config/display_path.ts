@@ -1,8 +1,8 @@
+import { printable } from '../domain/printable.js';
 import { childOf, splitPointer } from './pointer.js';
 
 const PLAIN_KEY = /^(?:[A-Za-z0-9_-]{1,128}|<<)$/;
 const MAX_SHOWN = 64;
-const NOT_PRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
 /**
  * `/refs/a/path` → `refs.a.path`, list items as `[1]`, keys of other shapes in quotes.
@@ -26,7 +26,7 @@ function showKey(key: string, hidden: boolean): string {
   if (PLAIN_KEY.test(key)) return key;
   if (hidden) return '"…"';
   // Quotes and escapes of JSON, and no character that a terminal would act upon.
-  return JSON.stringify(shorten(key)).replace(NOT_PRINTABLE, '\ufffd');
+  return printable(JSON.stringify(shorten(key)));
 }
 
 function shorten(key: string): string {

@@ -183,6 +183,28 @@ t.test('a value that no environment variable can hold ends with 65 and is not sh
   }
 });
 
+t.test('what would reach the command changed, as it is not UTF-8, is asked for and started by nobody', async (t) => {
+  const asked: string[] = [];
+  const env = { MXM_SECRETSD_SOCKET: await daemon(t, asked), FITS: 'caf\ufffd é' };
+  const under = (script: string): readonly string[] => ['sh', '-c', `latin=$(printf 'caf\\351'); ${script}`, 'sh'];
+  const ran = async (script: string, ...command: string[]): Promise<Omit<Finished, 'stdout'> & { stdout: string }> => {
+    const ended = await runProgram(['exec', 'A=api_key', '--', ...command], { env, under: under(script) });
+    return { ...ended, stdout: ended.stdout.toString() };
+  };
+  for (const [script, why] of [
+    ['exec "$@" "$latin"', /^mxm-secretsd exec: the command: argument 2 is not UTF-8 and would arrive changed: .+\n$/],
+    ['exec env X="$latin" "$@"', /^mxm-secretsd exec: the variable X is not UTF-8 and .+ with env -u X\n$/],
+  ] as const) {
+    t.match(await ran(script, 'echo', 'started'), { status: 65, stdout: '', stderr: why }, script);
+  }
+  const named = await runProgram(['exec', '--'], { env, under: under('exec "$@" "$latin"') });
+  t.match(named, { status: 65, stderr: /^mxm-secretsd exec: the command: its name is not UTF-8 and .+\n$/ });
+  t.same(asked, []);
+
+  const both = await ran('A="$latin" exec "$@" "$FITS"', 'sh', '-c', 'printf "%s|%s|%s" "$A" "$FITS" "$1"', 'sh');
+  t.match(both, { status: 0, stdout: `${CANARY}|caf\ufffd é|caf\ufffd é` }, 'what the bytes are arrives');
+});
+
 t.test('a value that is too long for an environment ends with 126, and only its file is of use', async (t) => {
   runFromSources(t);
   const { status, stdout, stderr } = await exec(t, ['A=long', '--', 'echo', 'started']);
