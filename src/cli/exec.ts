@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { isIdentifier } from '../domain/identifier.js';
 import { printable } from '../domain/printable.js';
 import { watchFolder } from '../os/cleanup_watcher.js';
+import { closedOffDescriptors } from '../os/descriptors.js';
 import { changedArgument, changedVariable } from '../os/given_bytes.js';
 import { makeMemoryFolder, memoryPlaces } from '../os/memory_folder.js';
 import type { OptionValues } from './arguments.js';
@@ -28,6 +29,7 @@ export async function exec(
   operands: readonly string[],
   command: readonly string[],
 ): Promise<number> {
+  const descriptors = closedOffDescriptors();
   const socket = socketPath(io, options);
   const deadline = performance.now() + waitMilliseconds(options);
   const bindings = parseBindings(operands, (options['file'] ?? []) as readonly string[]);
@@ -42,7 +44,7 @@ export async function exec(
       (await askAll(socket, new Set(bindings.map(({ secret }) => secret)), deadline, values)) ??
       unfitForEnvironment(bindings, values);
     if (refused !== undefined) return await refuse(io, refused);
-    return await runWith(io, bindings, values, command);
+    return await runWith(io, bindings, values, command, descriptors);
   } finally {
     wipe(values);
   }
@@ -129,6 +131,7 @@ async function runWith(
   bindings: readonly Binding[],
   values: Values,
   command: readonly string[],
+  descriptors: readonly number[],
 ): Promise<number> {
   // Before there is a file: from here to the start of the command nothing else gets its turn.
   const relay = relaySignals(io);
@@ -142,7 +145,7 @@ async function runWith(
     });
     wipe(values);
     const environment = { ...io.environment, ...Object.fromEntries(added) };
-    const ending = await runForeground(command, environment, relay, (pid) => {
+    const ending = await runForeground(command, environment, descriptors, relay, (pid) => {
       watcher?.waitFor(pid);
       folder?.heldBy(pid);
     });

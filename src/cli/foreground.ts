@@ -44,16 +44,19 @@ export type Ending =
   | { readonly kind: 'not_started'; readonly why: string; readonly status: number };
 
 /**
- * Runs a command with the terminal, the input and the outputs of this process, and waits for its end. `onStart` is
- * called with its process id.
+ * Runs a command with the terminal, the input and the outputs of this process, and with these further descriptors, and
+ * waits for its end. `onStart` is called with its process id.
  */
 export function runForeground(
   command: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
+  descriptors: readonly number[],
   relay: Relay,
   onStart: (pid: number) => void,
 ): Promise<Ending> {
   const [file = '', ...args] = command;
+  const handedOn = [0, 1, 2, ...descriptors];
+  const stdio = Array.from({ length: Math.max(...handedOn) + 1 }, (_, fd) => (handedOn.includes(fd) ? fd : 'ignore'));
   return new Promise((resolve) => {
     function notStarted(error: unknown): void {
       const { code = '' } = error as NodeJS.ErrnoException;
@@ -69,7 +72,7 @@ export function runForeground(
 
     let child: ChildProcess;
     try {
-      child = spawn(file, args, { stdio: 'inherit', env: environment });
+      child = spawn(file, args, { stdio, env: environment });
     } catch (error) {
       notStarted(error);
       return;

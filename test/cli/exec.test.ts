@@ -97,6 +97,19 @@ t.test('the command has the input and the outputs of exec', async (t) => {
   t.match({ ...ended, stdout: ended.stdout.toString() }, { status: 0, stdout: 'in\nout\n', stderr: 'err\n' });
 });
 
+t.test('the command has the open files that exec was started with, and none of exec or Node', async (t) => {
+  const file = writeFile(temporaryFolder(t), 'file', 'text\n');
+  const env = { MXM_SECRETSD_SOCKET: await daemon(t), FILE: file };
+  const under = ['bash', '-c', 'exec "$@" 3>&- 4>&- 5<"$FILE" 7<&5 12< <(echo piped) 20<&5', 'bash'];
+  // What measures the tests opens /dev/null.
+  const list = 'ls -l /proc/self/fd | grep -v /dev/null | sed -n "s/.* \\([0-9]*\\) -> .*/\\1/p"';
+  const command = ['bash', '-c', `${list}; cat <&7; cat <&12`];
+  const plain = await runProgram(command, { env, under, program: ['env'] });
+  const ended = await runProgram(['exec', 'A=api_key', '--', ...command], { env, under });
+  t.match(plain.stdout.toString(), /\n7\ntext\npiped\n$/);
+  t.match({ ...ended, stdout: ended.stdout.toString() }, { status: 0, stderr: '', stdout: plain.stdout.toString() });
+});
+
 t.test('the exit status is that of the command, or 128 and the signal that has ended it', async (t) => {
   for (const [script, status] of [
     ['exit 0', 0],

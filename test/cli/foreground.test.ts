@@ -8,7 +8,7 @@ const ENVIRONMENT = { PATH: process.env['PATH'] ?? '' };
 t.test('the end of a command is told as a shell tells it', async (t) => {
   const started: number[] = [];
   const run = (...command: string[]): ReturnType<typeof runForeground> =>
-    runForeground(command, ENVIRONMENT, relaySignals(memoryIo()), (pid) => started.push(pid));
+    runForeground(command, ENVIRONMENT, [], relaySignals(memoryIo()), (pid) => started.push(pid));
   t.same(await run('sh', '-c', 'exit 3'), { kind: 'ended', status: 3 });
   t.same(await run('sh', '-c', 'kill -USR1 $$'), { kind: 'ended', status: 138 });
   t.equal(started.length, 2);
@@ -25,6 +25,7 @@ t.test('a signal that cannot be passed on changes nothing', async (t) => {
   const ending = runForeground(
     ['sleep', '1000'],
     ENVIRONMENT,
+    [],
     {
       to(child) {
         relay.to(child);
