@@ -1,5 +1,8 @@
 import { parseArgs } from 'node:util';
-import { type Command, COMMANDS } from './commands.js';
+import { didYouMean } from '../config/problems.js';
+import { printable } from '../domain/printable.js';
+import { type Command, COMMANDS, type Option } from './commands.js';
+import { OPTIONS_OF_ALL } from './help.js';
 
 /** A command line that cannot be understood; exit status 64. */
 export class UsageError extends Error {
@@ -31,11 +34,19 @@ export function parseCommandLine(argv: readonly string[]): Invocation {
   if (first === undefined) throw new UsageError('a command is missing');
   const command = COMMANDS.get(first);
   if (command === undefined) {
-    throw new UsageError(first.startsWith('-') ? `unknown option ${first}` : `there is no command "${first}"`);
+    throw new UsageError(
+      first.startsWith('-')
+        ? `unknown option ${printable(first)}`
+        : `there is no command "${printable(first)}"${didYouMean(first, COMMANDS.keys())}`,
+    );
   }
   const { values, operands, after } = parse(command, rest);
   if (values['help'] === true) return { kind: 'help', command };
   if (values['version'] === true) return { kind: 'version' };
+  // First: who names the file alone has forgotten the option.
+  for (const [name, { value = '', required }] of Object.entries(command.options)) {
+    if (required && values[name] === undefined) throw missing(name, value);
+  }
   if (!command.operands.some(({ repeats }) => repeats) && operands.length !== command.operands.length) {
     const expected = command.operands.map(({ name }) => name).join(' ');
     throw new UsageError(
@@ -60,24 +71,51 @@ function parse(command: Command, args: readonly string[]): Parsed {
       { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: repeats },
     ]),
   );
-  try {
-    const { values, positionals, tokens } = parseArgs({
-      args: [...args],
-      options: { ...options, ...GLOBAL_OPTIONS },
-      allowPositionals: true,
-      tokens: true,
-    });
-    const terminator = tokens.find(({ kind }) => kind === 'option-terminator');
-    const after = command.runsCommand && terminator ? args.slice(terminator.index + 1) : [];
-    return { values, operands: positionals.slice(0, positionals.length - after.length), after };
-  } catch (error) {
-    // Its first sentence says what is wrong, the rest gives advice that is not always right.
-    throw new UsageError((error as Error).message.replace(/\.\s.*/s, ''));
+  const { values, positionals, tokens } = parseArgs({
+    args: [...args],
+    options: { ...options, ...GLOBAL_OPTIONS },
+    strict: false, // what it says of an error is not always right
+    tokens: true,
+  });
+  for (const token of tokens) {
+    if (token.kind === 'option') checkOption(command, token);
   }
+  const terminator = tokens.find(({ kind }) => kind === 'option-terminator');
+  const after = command.runsCommand && terminator ? args.slice(terminator.index + 1) : [];
+  return { values, operands: positionals.slice(0, positionals.length - after.length), after };
+}
+
+interface GivenOption {
+  readonly name: string;
+  /** With its dashes. */
+  readonly rawName: string;
+  readonly value: string | undefined;
+  /** Whether the value follows a `=`. */
+  readonly inlineValue: boolean | undefined;
+}
+
+function checkOption(command: Command, { name, rawName, value, inlineValue }: GivenOption): void {
+  const known: Readonly<Record<string, Option>> = { ...command.options, ...OPTIONS_OF_ALL };
+  if (!Object.hasOwn(known, name)) {
+    const names = Object.keys(known).map((key) => `--${key}`);
+    throw new UsageError(`${command.name} has no option ${printable(rawName)}${didYouMean(rawName, names)}`);
+  }
+  const placeholder = known[name]?.value;
+  if (placeholder === undefined) {
+    if (value !== undefined) throw new UsageError(`--${name} takes no value`);
+  } else if (value === undefined) {
+    throw missing(name, placeholder);
+  } else if (inlineValue === false && /^-./s.test(value)) {
+    throw missing(name, placeholder, `; a value that begins with "-" is written --${name}=-…`);
+  }
+}
+
+function missing(name: string, placeholder: string, hint = ''): UsageError {
+  return new UsageError(`--${name} ${placeholder} is missing${hint}`);
 }
 
 export function requiredOption(options: OptionValues, name: string, placeholder: string): string {
   const value = options[name];
   if (typeof value === 'string' && value !== '') return value;
-  throw new UsageError(`--${name} ${placeholder} is missing`);
+  throw missing(name, placeholder);
 }

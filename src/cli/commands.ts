@@ -12,6 +12,8 @@ export interface Option {
   readonly help: string;
   /** May be given more than once. */
   readonly repeats?: true;
+  /** The command does nothing without it. */
+  readonly required?: true;
   readonly completes?: Completes;
 }
 
@@ -40,7 +42,7 @@ export interface Command {
   ) => Promise<number>;
 }
 
-const LAUNCH: Option = { value: 'FILE', help: 'the launch file; required', completes: 'file' };
+const LAUNCH: Option = { value: 'FILE', help: 'the launch file; required', required: true, completes: 'file' };
 const SOCKET: Option = {
   value: 'PATH',
   help: "the daemon's socket; default: $MXM_SECRETSD_SOCKET",

@@ -4,6 +4,7 @@ import { MemoryFolderError } from '../os/memory_folder.js';
 import { SocketError } from '../os/socket_file.js';
 import { VERSION } from '../version.js';
 import { parseCommandLine, UsageError } from './arguments.js';
+import { COMMANDS } from './commands.js';
 import { EXIT } from './exit_status.js';
 import { commandHelp, generalHelp } from './help.js';
 import { type Io, OutputError } from './io.js';
@@ -24,7 +25,9 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     }
   } catch (error) {
     if (error instanceof UsageError) {
-      await io.stderr.write(`mxm-secretsd: ${error.message}\nmxm-secretsd --help tells what there is.\n`);
+      const [first = ''] = argv;
+      const page = COMMANDS.has(first) ? `${first} --help` : '--help';
+      await io.stderr.write(`mxm-secretsd: ${error.message}\nmxm-secretsd ${page} tells what there is.\n`);
       return EXIT.usage;
     }
     if (error instanceof ConfigError) {

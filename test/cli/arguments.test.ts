@@ -52,7 +52,7 @@ t.test('wrong usage ends with 64, is told on stderr and prints nothing', async (
     t.equal(io.text(), '', `${what}: nothing on stdout`);
     t.match(
       io.errors(),
-      /^mxm-secretsd: .+\nmxm-secretsd --help tells what there is\.\n$/,
+      /^mxm-secretsd: .+\nmxm-secretsd (?:[a-z]+ )?--help tells what there is\.\n$/,
       `${what}: a reason and a hint`,
     );
   }
@@ -61,11 +61,21 @@ t.test('wrong usage ends with 64, is told on stderr and prints nothing', async (
 t.test('wrong usage is told in one sentence that names what is wrong', async (t) => {
   const told: Record<string, readonly string[]> = {
     'there is no command "bogus"': ['bogus'],
+    'there is no command "chek"; did you mean "check"?': ['chek'],
     'unknown option --bogus': ['--bogus'],
-    "Unknown option '--bogus.option'": ['serve', '--bogus.option'],
-    'serve takes no operands, not 1 operands': ['serve', 'extra'],
+    'serve has no option --bogus.option': ['serve', '--bogus.option'],
+    'serve has no option --constructor': ['serve', '--constructor'],
+    'serve has no option -x': ['serve', '-x'],
+    'check has no option --lanch; did you mean "--launch"?': ['check', '--lanch', 'x'],
+    'get has no option --hlep; did you mean "--help"?': ['get', '--hlep'],
+    '--offline takes no value': ['check', '--launch', 'x', '--offline=yes'],
+    'serve takes no operands, not 1 operands': ['serve', '--launch', 'x', 'extra'],
     'get takes NAME, not 0 operands': ['get'],
-    '--launch FILE is missing': ['check'],
+    '--launch FILE is missing': ['check', 'launch.yaml'],
+    '--expect FILE is missing': ['check', '--launch', 'x', '--expect'],
+    '--launch FILE is missing; a value that begins with "-" is written --launch=-…': ['check', '--launch', '--json'],
+    '--wait SECONDS is missing; a value that begins with "-" is written --wait=-…': ['get', 'x', '--wait', '-1'],
+    '--dir DIR is missing; a value that begins with "-" is written --dir=-…': ['init', '--dir', '-x'],
     'exec takes a command to run after --': ['exec', 'A=b'],
     'completion takes bash|zsh|fish, not 0 operands': ['completion'],
     'completion takes one of bash, zsh, fish': ['completion', 'tcsh'],
@@ -75,6 +85,24 @@ t.test('wrong usage is told in one sentence that names what is wrong', async (t)
     await run(argv, io);
     t.equal(io.errors().split('\n')[0], `mxm-secretsd: ${message}`);
   }
+});
+
+t.test('the hint is the help of the command, where there is one', async (t) => {
+  for (const [argv, hint] of [
+    [['check', '--lanch', 'x'], 'mxm-secretsd check --help'],
+    [['chek'], 'mxm-secretsd --help'],
+    [[], 'mxm-secretsd --help'],
+  ] as const) {
+    const io = memoryIo();
+    await run(argv, io);
+    t.equal(io.errors().split('\n')[1], `${hint} tells what there is.`);
+  }
+});
+
+t.test('a value may begin with a dash after =, and be a dash alone', (t) => {
+  t.match(parseCommandLine(['check', '--launch=-x']), { options: { launch: '-x' } });
+  t.match(parseCommandLine(['check', '--launch', '-']), { options: { launch: '-' } });
+  t.end();
 });
 
 t.test('--version is printed everywhere, whatever else is missing', async (t) => {
