@@ -157,7 +157,7 @@ function ruleBroken(type: ValueErrorType, schema: Type.TSchema, value: unknown):
     case ValueErrorType.Integer:
     case ValueErrorType.IntegerMinimum:
     case ValueErrorType.IntegerMaximum: {
-      const quoted = typeof value === 'string' ? ', not in quotes' : '';
+      const quoted = typeof value === 'string' && /^[+-]?\d+$/.test(value) ? ', not in quotes' : '';
       return `${wholeNumberRule(schema['minimum'] as number, schema['maximum'] as number)}${quoted}`;
     }
     default:

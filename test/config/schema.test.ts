@@ -113,7 +113,7 @@ t.test('an absolute path begins with a slash, and is clean', (t) => {
 
 t.test('a whole number is one within its bounds, and no text', (t) => {
   for (const value of [1, 2, 10]) t.same(told(wholeNumber(1, 10), value), []);
-  for (const value of [0, 11, -1, 1.5, NaN, Infinity, true, [], {}]) {
+  for (const value of [0, 11, -1, 1.5, NaN, Infinity, true, [], {}, '5s', '1_000', '']) {
     t.same(told(wholeNumber(1, 10), value), [': must be a whole number from 1 to 10']);
   }
   t.same(told(wholeNumber(1, 10), '5'), [': must be a whole number from 1 to 10, not in quotes']);
