@@ -160,7 +160,10 @@ function ruleBroken(type: ValueErrorType, schema: Type.TSchema, value: unknown):
       const quoted = typeof value === 'string' && /^[+-]?\d+$/.test(value) ? ', not in quotes' : '';
       return `${wholeNumberRule(schema['minimum'] as number, schema['maximum'] as number)}${quoted}`;
     }
-    default:
-      return (schema as unknown as Ruled).rule;
+    default: {
+      const { rule } = schema as unknown as Ruled;
+      const isPattern = rule === IDENTIFIER_RULE && typeof value === 'string' && value.includes('*');
+      return isPattern ? `${rule}; there are no patterns: each is named` : rule;
+    }
   }
 }

@@ -38,6 +38,7 @@ const BAD_TAG = 'has a tag (!) that is unknown or does not fit; remove it, or pu
 
 /** What the reader's error codes mean to somebody who has the line before him. */
 const SYNTAX: Readonly<Record<string, string>> = {
+  BAD_ALIAS: 'a value that begins with "*" must be in quotes',
   BAD_DIRECTIVE: 'a line that begins with "%" is not understood; remove it',
   BAD_DQ_ESCAPE: 'an unknown escape in double quotes; write \\\\ for a backslash, or use single quotes',
   BAD_INDENT: 'wrong indentation, or a "]" or "}" is missing before',

@@ -96,6 +96,9 @@ t.test('an identifier is one by the rule of the domain', (t) => {
     }),
   );
   t.same(told(identifier(), 'Red'), [`: ${IDENTIFIER_RULE}`]);
+  for (const pattern of ['*', 'market*']) {
+    t.same(told(identifier(), pattern), [`: ${IDENTIFIER_RULE}; there are no patterns: each is named`]);
+  }
   t.end();
 });
 

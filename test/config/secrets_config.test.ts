@@ -411,7 +411,7 @@ t.test('principals are identifiers, each there once', (t) => {
     `${at}[3]: ${IDENTIFIER_RULE}`,
     `${at}[4]: must be a string, not a bare number: put it in quotes`,
     `${at}[5]: is empty: it must be a string`,
-    `${at}[8]: ${IDENTIFIER_RULE}`,
+    `${at}[8]: ${IDENTIFIER_RULE}; there are no patterns: each is named`,
     `${at}[2]: is the same principal as [0]`,
     `${at}[7]: is the same principal as [0]`,
   ]);

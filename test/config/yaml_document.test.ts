@@ -116,6 +116,8 @@ t.test('text that is no YAML is told with its place and with what to do', (t) =>
       'a: "\\q"\n',
       '1:5 is not valid YAML: an unknown escape in double quotes; write \\\\ for a backslash, or use single quotes',
     ],
+    ['a: *\n', '1:4 is not valid YAML: a value that begins with "*" must be in quotes'],
+    ['a: [*]\n', '1:5 is not valid YAML: a value that begins with "*" must be in quotes'],
     ['a: ]\n', '1:4 is not valid YAML: something that cannot stand here'],
     ['%FOO x\n---\na: 1\n', '1:1 is not valid YAML: a line that begins with "%" is not understood; remove it'],
     ['%YAML 1.3\n---\na: 1\n', '1:7 is not valid YAML: a line that begins with "%" is not understood; remove it'],
