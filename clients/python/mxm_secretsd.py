@@ -245,4 +245,6 @@ def _problem_of(kind: str, body: bytes) -> Optional[tuple[str, str, bool]]:
         return None
     if not (isinstance(code, str) and _IDENTIFIER.fullmatch(code)):
         return None
-    return code, str(detail), retryable is True
+    # It may be for a terminal, and anything may answer.
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in str(detail))
+    return code, shown, retryable is True

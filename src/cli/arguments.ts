@@ -1,6 +1,5 @@
 import { parseArgs } from 'node:util';
 import { didYouMean } from '../config/problems.js';
-import { printable } from '../domain/printable.js';
 import { type Command, COMMANDS, type Option } from './commands.js';
 import { OPTIONS_OF_ALL } from './help.js';
 
@@ -36,8 +35,8 @@ export function parseCommandLine(argv: readonly string[]): Invocation {
   if (command === undefined) {
     throw new UsageError(
       first.startsWith('-')
-        ? `unknown option ${printable(first)}`
-        : `there is no command "${printable(first)}"${didYouMean(first, COMMANDS.keys())}`,
+        ? `unknown option ${first}`
+        : `there is no command "${first}"${didYouMean(first, COMMANDS.keys())}`,
     );
   }
   const { values, operands, after } = parse(command, rest);
@@ -98,7 +97,7 @@ function checkOption(command: Command, { name, rawName, value, inlineValue }: Gi
   const known: Readonly<Record<string, Option>> = { ...command.options, ...OPTIONS_OF_ALL };
   if (!Object.hasOwn(known, name)) {
     const names = Object.keys(known).map((key) => `--${key}`);
-    throw new UsageError(`${command.name} has no option ${printable(rawName)}${didYouMean(rawName, names)}`);
+    throw new UsageError(`${command.name} has no option ${rawName}${didYouMean(rawName, names)}`);
   }
   const placeholder = known[name]?.value;
   if (placeholder === undefined) {

@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { performance } from 'node:perf_hooks';
 import { isIdentifier } from '../domain/identifier.js';
-import { printable } from '../domain/printable.js';
 import { watchFolder } from '../os/cleanup_watcher.js';
 import { closedOffDescriptors } from '../os/descriptors.js';
 import { changedArgument, changedVariable } from '../os/given_bytes.js';
@@ -12,7 +11,7 @@ import { askSecret, type SecretAnswer, waitMilliseconds } from './ask_secret.js'
 import { type Binding, parseBindings } from './bindings.js';
 import { EXIT } from './exit_status.js';
 import { relaySignals, runForeground } from './foreground.js';
-import type { Io } from './io.js';
+import { complain, type Io } from './io.js';
 
 /** How many secrets are asked for at once. */
 const ASKED_AT_ONCE = 4;
@@ -51,7 +50,7 @@ export async function exec(
 }
 
 async function refuse(io: Io, { why, status }: Refusal): Promise<number> {
-  await io.stderr.write(`mxm-secretsd exec: ${why}\n`);
+  await complain(io, 'mxm-secretsd exec', why);
   return status;
 }
 
@@ -68,9 +67,8 @@ function lostBytes({ environment }: Io, bindings: readonly Binding[], command: r
     return { kind: 'refused', why: `the command: ${why}`, status: EXIT.data };
   }
   const bound = Object.fromEntries(bindings.map(({ variable }) => [variable, undefined]));
-  const changed = changedVariable({ ...environment, ...bound });
-  if (changed === undefined) return undefined;
-  const name = printable(changed);
+  const name = changedVariable({ ...environment, ...bound });
+  if (name === undefined) return undefined;
   const why = `is not UTF-8 and would arrive changed: set it anew, or leave it out with env -u ${name}`;
   return { kind: 'refused', why: `the variable ${name} ${why}`, status: EXIT.data };
 }

@@ -7,7 +7,7 @@ import type { SecretPolicy, SecretStore } from '../domain/secrets.js';
 import { type OptionValues, requiredOption, UsageError } from './arguments.js';
 import { describeCode } from './ask.js';
 import { EXIT, EXIT_OF_CODE } from './exit_status.js';
-import type { Io } from './io.js';
+import { complain, type Io } from './io.js';
 import { formatRows } from './table.js';
 
 interface Explanation {
@@ -34,7 +34,7 @@ export async function explain(io: Io, options: OptionValues, name: string): Prom
   const role = options['as'];
   if (typeof role === 'string' && !isIdentifier(role)) throw new UsageError('--as ROLE must be an identifier');
   if (!isIdentifier(name)) {
-    await io.stderr.write(`mxm-secretsd explain: ${describeCode('invalid_secret_name')}\n`);
+    await complain(io, 'mxm-secretsd explain', describeCode('invalid_secret_name'));
     return EXIT_OF_CODE.invalid_secret_name;
   }
   const configuration = loadConfiguration(launchFile);

@@ -4,7 +4,7 @@ import type { OptionValues } from './arguments.js';
 import { describeCode, socketPath } from './ask.js';
 import { askSecret, waitMilliseconds } from './ask_secret.js';
 import { EXIT, EXIT_OF_CODE } from './exit_status.js';
-import type { Io } from './io.js';
+import { complain, type Io } from './io.js';
 
 export async function get(io: Io, options: OptionValues, name: string): Promise<number> {
   const socket = socketPath(io, options);
@@ -20,6 +20,6 @@ export async function get(io: Io, options: OptionValues, name: string): Promise<
 }
 
 async function refuse(io: Io, why: string, status: number): Promise<number> {
-  await io.stderr.write(`mxm-secretsd get: ${why}\n`);
+  await complain(io, 'mxm-secretsd get', why);
   return status;
 }

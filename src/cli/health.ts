@@ -3,7 +3,7 @@ import { isIdentifier } from '../domain/identifier.js';
 import { type OptionValues } from './arguments.js';
 import { describeRefusal, socketPath } from './ask.js';
 import { EXIT } from './exit_status.js';
-import type { Io } from './io.js';
+import { complain, type Io } from './io.js';
 import { formatRows } from './table.js';
 
 export async function health(io: Io, options: OptionValues): Promise<number> {
@@ -11,7 +11,7 @@ export async function health(io: Io, options: OptionValues): Promise<number> {
   const answer = await ask(socket, '/readyz', 'application/json');
   const readiness = readinessOf(answer);
   if (readiness === null) {
-    await io.stderr.write(`mxm-secretsd health: ${describeRefusal(answer, socket)}\n`);
+    await complain(io, 'mxm-secretsd health', describeRefusal(answer, socket));
     return EXIT.unavailable;
   }
   await io.stdout.write(formatRows(readiness.stores, io.stdout));

@@ -4,12 +4,13 @@ import { LAUNCH_SCHEMA } from '../config/launch_config.js';
 import { loadConfiguration } from '../config/load.js';
 import { didYouMean } from '../config/problems.js';
 import { check } from '../config/schema.js';
+import { printable } from '../domain/printable.js';
 import { makeFolders } from '../os/folders.js';
 import { type OptionValues, requiredOption, UsageError } from './arguments.js';
 import { EXIT } from './exit_status.js';
 import { type FirstFiles, firstFiles } from './first_files.js';
 import { FIRST_BACKENDS, type FirstBackend, isFirstBackend } from './first_stores.js';
-import type { Io } from './io.js';
+import { complain, type Io } from './io.js';
 
 /** How often an answer may be wrong before it is given up. */
 const TRIES = 3;
@@ -92,7 +93,7 @@ function isThere(path: string): boolean {
 
 async function refuse(io: Io, path: string, code: string): Promise<number> {
   const why = code === 'EEXIST' ? 'is there already, and nothing is overwritten' : `cannot be made (${code})`;
-  await io.stderr.write(`mxm-secretsd init: ${path}: ${why}\n`);
+  await complain(io, 'mxm-secretsd init', `${path}: ${why}`);
   return EXIT.cannotCreate;
 }
 
@@ -141,7 +142,7 @@ function isSystemError(error: unknown): error is { code: string } {
 
 function nextSteps(folder: string, paths: Paths, { fill }: FirstFiles): string {
   const launch = shellWord(paths.launch);
-  return `${paths.launch} and ${paths.secrets} are written. What comes next:
+  return `${printable(paths.launch)} and ${printable(paths.secrets)} are written. What comes next:
 
 ${fill((path) => shellWord(join(folder, path)))
   .map((command) => `  ${command}\n`)
@@ -155,5 +156,5 @@ and in another terminal:
 }
 
 function shellWord(text: string): string {
-  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  return /^[\w./-]+$/.test(text) ? text : `'${printable(text).replaceAll("'", `'\\''`)}'`;
 }

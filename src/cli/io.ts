@@ -1,3 +1,4 @@
+import { printable } from '../domain/printable.js';
 import type { OpenWay } from '../os/hardening.js';
 
 /** What a command may touch of the process; main.ts fills it in. */
@@ -29,6 +30,11 @@ export interface Output {
   readonly isTTY: boolean;
   /** Resolves when the bytes are handed over; rejects with an OutputError when nobody takes them. */
   write(bytes: string | Buffer): Promise<void>;
+}
+
+/** A line on stderr. Arguments and file names may be in it. */
+export function complain({ stderr }: Io, who: string, what: string): Promise<void> {
+  return stderr.write(`${who}: ${printable(what)}\n`);
 }
 
 /** Standard output cannot be written: its reader is gone, or the disk is full. */

@@ -7,7 +7,7 @@ import { parseCommandLine, UsageError } from './arguments.js';
 import { COMMANDS } from './commands.js';
 import { EXIT } from './exit_status.js';
 import { commandHelp, generalHelp } from './help.js';
-import { type Io, OutputError } from './io.js';
+import { complain, type Io, OutputError } from './io.js';
 
 /** Runs one command line and gives its exit status. */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
@@ -25,9 +25,10 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     }
   } catch (error) {
     if (error instanceof UsageError) {
+      await complain(io, 'mxm-secretsd', error.message);
       const [first = ''] = argv;
       const page = COMMANDS.has(first) ? `${first} --help` : '--help';
-      await io.stderr.write(`mxm-secretsd: ${error.message}\nmxm-secretsd ${page} tells what there is.\n`);
+      await io.stderr.write(`mxm-secretsd ${page} tells what there is.\n`);
       return EXIT.usage;
     }
     if (error instanceof ConfigError) {
@@ -35,15 +36,15 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       return EXIT.config;
     }
     if (error instanceof InheritedSocketError) {
-      await io.stderr.write(`mxm-secretsd: ${error.message}\n`);
+      await complain(io, 'mxm-secretsd', error.message);
       return EXIT.config;
     }
     if (error instanceof SocketError || error instanceof MemoryFolderError) {
-      await io.stderr.write(`mxm-secretsd: ${error.message}\n`);
+      await complain(io, 'mxm-secretsd', error.message);
       return EXIT.cannotCreate;
     }
     if (error instanceof OutputError) {
-      await io.stderr.write(`mxm-secretsd: ${error.message}\n`);
+      await complain(io, 'mxm-secretsd', error.message);
       return EXIT.defect;
     }
     throw error;

@@ -1,3 +1,5 @@
+import { printable } from '../domain/printable.js';
+
 /** One thing that is wrong with a configuration, and where. Never quotes a `root` or a `path`. */
 export interface ConfigProblem {
   /** The file as it was named; absent for plain data. */
@@ -25,7 +27,7 @@ export class ConfigError extends Error {
 
 export function formatProblem(problem: ConfigProblem): string {
   const place = [problem.file, problem.line, problem.column].filter((part) => part !== undefined).join(':');
-  return [place, problem.path, problem.message].filter((part) => part !== '').join(': ');
+  return printable([place, problem.path, problem.message].filter((part) => part !== '').join(': '));
 }
 
 /** ` (did you mean "…"?)` when just one slip — a letter added, lost, changed or swapped with its neighbour — lies between. */

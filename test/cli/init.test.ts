@@ -42,6 +42,15 @@ t.test('without --dir the files are in the working directory', async (t) => {
   t.same(readdirSync(folder).sort(), ['launch.yaml', 'secrets.yaml']);
 });
 
+t.test('what it prints of a folder holds nothing that a terminal would act upon', async (t) => {
+  const io = memoryIo();
+  const folder = join(temporaryFolder(t), "it's\x1b[31m");
+  t.equal(await run(['init', '--dir', folder, ...ALL], io), 0);
+  t.match(io.text(), /it's\ufffd\[31m\/launch\.yaml and .+it's\ufffd\[31m\/secrets\.yaml are written/);
+  t.match(io.text(), /check --launch '.+it'\\''s\ufffd\[31m\/launch\.yaml'\n/);
+  t.notMatch(io.text(), '\x1b');
+});
+
 t.test('the files are in a folder that is made, and nobody but their owner may write them', async (t) => {
   const umask = process.umask(0);
   t.teardown(() => process.umask(umask));

@@ -13,6 +13,11 @@ t.test('elsewhere a tab stands between the cells', (t) => {
   t.end();
 });
 
+t.test('no cell holds what a terminal would act upon, or what divides cells', (t) => {
+  for (const isTTY of [true, false]) t.equal(formatRows([['a\u202eb\tc\nd']], { isTTY }), 'a\ufffdb\ufffdc\ufffdd\n');
+  t.end();
+});
+
 t.test('no rows are no output', (t) => {
   t.equal(formatRows([], { isTTY: true }), '');
   t.equal(formatRows([], { isTTY: false }), '');

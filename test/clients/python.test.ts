@@ -177,6 +177,14 @@ t.test('with `wait` it tries again while that may help', { skip: python.skip }, 
   t.equal(asked, 2);
 });
 
+t.test('what is told of an error holds nothing that a terminal would act upon', { skip: python.skip }, async (t) => {
+  const problem = { code: 'access_denied', detail: 'a\x1b[31m\nb\u202eé', retryable: false };
+  const socket = await answering(t, (_request, response) => {
+    respond(response, 403, 'application/problem+json', JSON.stringify(problem));
+  });
+  t.match(await evaluate(socket, ask()), { message: 'access_denied: a\ufffd[31m\ufffdb\ufffdé' });
+});
+
 t.test('a value that is not UTF-8 is no text', { skip: python.skip }, async (t) => {
   const socket = await answering(t, (_request, response) =>
     respond(response, 200, 'application/octet-stream', Buffer.from([0xff])),

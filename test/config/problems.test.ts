@@ -15,6 +15,7 @@ t.test('a problem is one line: where, which key, what is wrong', (t) => {
   );
   t.equal(formatProblem({ path: 'refs.a.path', message }), 'refs.a.path: is missing');
   t.equal(formatProblem({ path: '', message }), 'is missing');
+  t.equal(formatProblem({ file: 'a\x1b[31m\nb.yaml', path: '', message }), 'a\ufffd[31m\ufffdb.yaml: is missing');
   t.end();
 });
 
