@@ -202,8 +202,8 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
         listed.stderr.fill(0); // a symlink that leads nowhere spoils every listing, and no entry
       } else if (listed.end !== 'succeeded') return failureOf(listed, env, signal);
       // A store is worth nothing while all the keys that could open it are locked. No gpg keys: gopass uses age.
-      const keys = (await decryptionKeys({ env }, signal)) ?? [];
-      return keys.length > 0 && keys.every((key) => key.locked)
+      const asked = await decryptionKeys({ env }, signal);
+      return asked.ok && asked.keys.length > 0 && asked.keys.every((key) => key.locked)
         ? failure('backend_locked', 'key_locked')
         : { ok: true };
     },

@@ -1,5 +1,6 @@
 import { type BackendFailure, failure } from './backend.js';
 import { type DecryptionKey, decryptionKeys, type Keyring } from './gpg_keys.js';
+import { saysNoAgent } from './gpg_status.js';
 
 /**
  * Why gpg did not decrypt: undefined where its stderr does not tell. That may hold plaintext, so it is searched and
@@ -11,12 +12,10 @@ export async function gpgFailure(
   signal: AbortSignal,
 ): Promise<BackendFailure | undefined> {
   const says = (text: string): boolean => stderr.includes(text);
-  if (says("can't connect to the agent") || says('no gpg-agent running') || says('No agent running')) {
-    return failure('backend_unavailable', 'agent_unreachable');
-  }
+  if (saysNoAgent(stderr)) return failure('backend_unavailable', 'agent_unreachable');
   if (says('No secret key') || says('No pinentry')) {
-    const keys = await decryptionKeys(keyring, signal);
-    return keys === undefined ? failure('backend_unavailable', 'agent_unreachable') : failureOfKeys(stderr, keys);
+    const asked = await decryptionKeys(keyring, signal);
+    return asked.ok ? failureOfKeys(stderr, asked.keys) : asked;
   }
   const isDamaged = ['failed to decrypt', 'Decryption failed', '[GNUPG:] DECRYPTION_FAILED', '[GNUPG:] NODATA'];
   return isDamaged.some(says) ? failure('backend_failed', 'decrypt_failed') : undefined;

@@ -1,5 +1,8 @@
 import { dirname } from 'node:path';
-import { runCommand } from './command.js';
+import { type BackendFailure, failure } from './backend.js';
+import { type CommandEnd, runCommand } from './command.js';
+import { failureOfCommand } from './command_failure.js';
+import { saysNoAgent } from './gpg_status.js';
 import { findProgram } from './program.js';
 
 /** A key of the user's keyring that can decrypt, and whose secret half is there. */
@@ -18,6 +21,8 @@ export interface Keyring {
   readonly gpg?: string;
 }
 
+export type KeysAnswer = { readonly ok: true; readonly keys: readonly DecryptionKey[] } | BackendFailure;
+
 const MAX_LISTING_BYTES = 4 * 1024 * 1024;
 
 const LIST_KEYS = ['--batch', '--no-tty', '--with-colons', '--with-keygrip', '--list-secret-keys'];
@@ -25,27 +30,36 @@ const LIST_STATES = ['--no-autostart', 'keyinfo --list', '/bye'];
 
 /**
  * The decryption keys of the user and their state, as gpg and gpg-agent tell: gpg itself says "No secret key" of a
- * locked key and of an absent one alike. Undefined where they cannot be asked. Decrypts nothing.
+ * locked key and of an absent one alike; or why they cannot be asked. Decrypts nothing.
  */
-export async function decryptionKeys(
-  { env, gpg }: Keyring,
-  signal: AbortSignal,
-): Promise<readonly DecryptionKey[] | undefined> {
-  async function ask(file: string | undefined, args: readonly string[]): Promise<string | undefined> {
-    if (file === undefined) return undefined;
-    const result = await runCommand({ file, args, env, maxStdoutBytes: MAX_LISTING_BYTES, signal });
-    return result.end === 'succeeded' ? result.stdout.toString('latin1') : undefined;
+export async function decryptionKeys({ env, gpg }: Keyring, signal: AbortSignal): Promise<KeysAnswer> {
+  async function ask(file: string | undefined, args: readonly string[]): Promise<CommandEnd> {
+    if (file === undefined) return { end: 'missing' };
+    return runCommand({ file, args, env, maxStdoutBytes: MAX_LISTING_BYTES, signal });
   }
 
   const listing = await ask(gpg ?? findProgram('gpg', env), LIST_KEYS);
-  if (listing === undefined) return undefined;
+  if (listing.end !== 'succeeded') return failureOfListing(listing);
   // Listing has started the agent where it may be started.
   const beside = gpg && findProgram('gpg-connect-agent', { PATH: dirname(gpg) });
   const info = await ask(beside ?? findProgram('gpg-connect-agent', env), LIST_STATES);
+  if (info.end === 'aborted') return failureOfCommand(info);
+  const states = info.end === 'succeeded' ? info.stdout.toString('latin1') : '';
   // It succeeds without an agent too, and then prints no answer.
-  if (info === undefined || !/^(?:OK|ERR)\b/m.test(info)) return undefined;
-  const locked = lockedKeygrips(info);
-  return secretEncryptionKeys(listing).map(({ keyId, keygrip }) => ({ keyId, locked: locked.has(keygrip) }));
+  if (!/^(?:OK|ERR)\b/m.test(states)) return failure('backend_unavailable', 'agent_unreachable');
+  const locked = lockedKeygrips(states);
+  const keys = secretEncryptionKeys(listing.stdout.toString('latin1'));
+  return { ok: true, keys: keys.map(({ keyId, keygrip }) => ({ keyId, locked: locked.has(keygrip) })) };
+}
+
+function failureOfListing(ended: Exclude<CommandEnd, { end: 'succeeded' }>): BackendFailure {
+  if (ended.end === 'too_large') return failure('backend_failed', 'unexpected_answer'); // no value, so no `value_too_large`
+  if (ended.end !== 'failed') return failureOfCommand(ended);
+  const isWithoutAgent = saysNoAgent(ended.stderr); // that cannot be started; with one that may not be it lists nothing
+  ended.stderr.fill(0);
+  return isWithoutAgent
+    ? failure('backend_unavailable', 'agent_unreachable')
+    : failure('backend_failed', 'unexpected_answer');
 }
 
 /** Of `gpg --with-colons` (GnuPG's doc/DETAILS): field 5 the key id, 12 its own capabilities in lower case, 15 `#` for a stub. */

@@ -11,6 +11,12 @@ export function saysPlaintext(stderr: Buffer): boolean {
   return saysStatus(stderr, 'PLAINTEXT ');
 }
 
+/** Whether gpg or gopass say that there is no agent to ask. */
+export function saysNoAgent(stderr: Buffer): boolean {
+  const texts = ["can't connect to the agent", 'no gpg-agent running', 'No agent running'];
+  return texts.some((text) => stderr.includes(text));
+}
+
 /** At the beginning of a line only: what comes from an entry or a key can be in the middle of one. */
 function saysStatus(stderr: Buffer, text: string): boolean {
   const line = `[GNUPG:] ${text}`;

@@ -4,6 +4,7 @@ import type { SecretStore } from '../domain/secrets.js';
 import {
   type Backend,
   type BackendAnswer,
+  type BackendFailure,
   type BackendKind,
   type BackendRequest,
   type BackendSurroundings,
@@ -61,6 +62,14 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
   const named = store.options['gpg'] as string | undefined;
   let found = named ?? findProgram('gpg', environment);
 
+  /** What a program does that is no gpg at all can look like anything: then that is told. */
+  async function unlessOther(gpg: string, why: BackendFailure, signal: AbortSignal): Promise<BackendFailure> {
+    const version = await runCommand({ file: gpg, args: ['--version'], env, maxStdoutBytes: 4096, signal });
+    if (version.end === 'failed') version.stderr.fill(0);
+    const isOther = version.end === 'succeeded' && !/^gpg2? \(/.test(version.stdout.toString('latin1'));
+    return isOther ? failure('backend_unavailable', 'other_program') : why;
+  }
+
   async function fetch({ location, field, maxBytes, signal }: BackendRequest): Promise<BackendAnswer> {
     found ??= findProgram('gpg', environment);
     if (found === undefined) return failure('backend_unavailable', 'binary_missing');
@@ -81,8 +90,9 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     if (shown.end === 'failed') {
       const why = await gpgFailure(shown.stderr, { env, gpg }, signal);
       shown.stderr.fill(0);
-      return why ?? failure('backend_failed', 'unexpected_answer');
+      return why ?? unlessOther(gpg, failure('backend_failed', 'unexpected_answer'), signal);
     }
+    if (shown.end === 'unproven') return unlessOther(gpg, failureOfCommand(shown), signal);
     if (shown.end !== 'succeeded') return failureOfCommand(shown);
     const { stdout } = shown;
     if (lengthWithoutLineEndings(stdout) <= maxBytes) return valueOfEntry(stdout, field);
@@ -97,10 +107,10 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
       if (!directory.ok) return directory;
       found ??= findProgram('gpg', environment);
       if (found === undefined) return failure('backend_unavailable', 'binary_missing');
-      const keys = await decryptionKeys({ env, gpg: found }, signal);
-      if (signal.aborted) return failure('backend_timeout', 'timeout');
-      if (keys === undefined) return failure('backend_unavailable', 'agent_unreachable');
-      if (keys.length === 0) return failure('backend_failed', 'key_missing');
+      const asked = await decryptionKeys({ env, gpg: found }, signal);
+      if (!asked.ok) return unlessOther(found, asked, signal);
+      const { keys } = asked;
+      if (keys.length === 0) return unlessOther(found, failure('backend_failed', 'key_missing'), signal);
       return keys.every(({ locked }) => locked) ? failure('backend_locked', 'key_locked') : { ok: true };
     },
   };

@@ -284,7 +284,7 @@ t.test(
     t.equal(told(await ask(backend)), 'backend_locked/key_locked', 'a hidden recipient, and all keys are locked');
 
     fakeProgram(t, 'gpg', 'exit 2', folder);
-    t.equal(told(await ask(backend)), 'backend_unavailable/agent_unreachable', 'nobody can be asked');
+    t.equal(told(await ask(backend)), 'backend_failed/unexpected_answer', 'nobody can be asked');
   },
 );
 

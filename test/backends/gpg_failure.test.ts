@@ -22,7 +22,7 @@ t.test('what gpg says tells the failure, without a look at any key', async (t) =
     ['[GNUPG:] BADMDC\n[GNUPG:] DECRYPTION_FAILED', 'backend_failed/decrypt_failed'],
     ['Error: failed to decrypt', 'backend_failed/decrypt_failed'],
     ['Decryption failed', 'backend_failed/decrypt_failed'],
-    ['gpg: decryption failed: No secret key', 'backend_unavailable/agent_unreachable'], // no gpg to ask for keys
+    ['gpg: decryption failed: No secret key', 'backend_unavailable/binary_missing'], // no gpg to ask for keys
     ['something else', undefined],
     ['', undefined],
   ] as const) {

@@ -1,5 +1,5 @@
-import { rmSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import { type DecryptionKey, decryptionKeys } from '../../src/backends/gpg_keys.js';
 import { fakeProgram } from '../support/fake_gopass.js';
@@ -9,14 +9,23 @@ import { temporaryFolder, writeFile } from '../support/temporary.js';
 
 const { skip } = realGpg();
 
-function ask(env: Readonly<Record<string, string>>, signal = new AbortController().signal) {
-  return decryptionKeys({ env }, signal);
+/** The keys, or code and reason. */
+async function ask(
+  env: Readonly<Record<string, string>>,
+  signal = new AbortController().signal,
+): Promise<readonly DecryptionKey[] | string> {
+  const answer = await decryptionKeys({ env }, signal);
+  return answer.ok ? answer.keys : `${answer.code}/${answer.reason}`;
 }
 
 /** Whether each key is locked, in their order. */
-function locks(keys: readonly DecryptionKey[] | undefined): boolean[] | undefined {
-  return keys?.map(({ locked }) => locked);
+function locks(asked: readonly DecryptionKey[] | string): readonly boolean[] | string {
+  return typeof asked === 'string' ? asked : asked.map(({ locked }) => locked);
 }
+
+const MISSING = 'backend_unavailable/binary_missing';
+const NO_AGENT = 'backend_unavailable/agent_unreachable';
+const UNEXPECTED = 'backend_failed/unexpected_answer';
 
 t.test(
   'a key without a passphrase is open, one with a passphrase locked until the agent holds it',
@@ -27,7 +36,7 @@ t.test(
     user.lock();
     const keys = await ask(user.environment);
     t.same(locks(keys), [false, true]);
-    for (const { keyId } of keys!) t.match(keyId, /^[0-9A-F]{16}$/);
+    for (const { keyId } of keys as DecryptionKey[]) t.match(keyId, /^[0-9A-F]{16}$/);
 
     user.unlock(protectedKey, 'pass phrase');
     t.same(locks(await ask(user.environment)), [false, false]);
@@ -38,7 +47,7 @@ t.test(
 
 t.test('the key ids are those of the parts that decrypt', { skip }, async (t) => {
   const user = createGopassStore(t, { initialise: false });
-  const [key] = (await ask(user.environment))!;
+  const [key] = (await ask(user.environment)) as DecryptionKey[];
   t.not(user.key.fingerprint.slice(-16), key!.keyId, 'not that of the primary key, which certifies');
   t.match(user.recipientsOf(user.encrypt('x')), [key!.keyId]);
 });
@@ -67,31 +76,54 @@ t.test('an agent that is not running is started, where gpg may', { skip }, async
 t.test('an agent that is not running and may not be started cannot be asked', { skip }, async (t) => {
   const user = createGopassStore(t, { initialise: false });
   user.forbidAgent();
-  t.equal(await ask(user.environment), undefined);
+  t.equal(await ask(user.environment), NO_AGENT);
+});
+
+t.test('nor can one that cannot be started', { skip }, async (t) => {
+  const user = createGopassStore(t, { initialise: false });
+  user.killAgent();
+  writeFileSync(join(user.environment.GNUPGHOME, 'gpg.conf'), 'agent-program /no/agent\n');
+  t.equal(await ask(user.environment), NO_AGENT);
 });
 
 t.test('without gpg or without the program that talks to its agent nothing can be asked', { skip }, async (t) => {
   const user = createGopassStore(t, { initialise: false });
   const PATH = temporaryFolder(t);
-  t.equal(await ask({ ...user.environment, PATH }), undefined);
+  t.equal(await ask({ ...user.environment, PATH }), MISSING);
   symlinkSync(onPath('gpg')!, join(PATH, 'gpg'));
-  t.equal(await ask({ ...user.environment, PATH }), undefined);
+  t.equal(await ask({ ...user.environment, PATH }), NO_AGENT);
   symlinkSync(onPath('gpg-connect-agent')!, join(PATH, 'gpg-connect-agent'));
   t.same(locks(await ask({ ...user.environment, PATH })), [false]);
 });
 
-t.test('an abort ends the question', async (t) => {
-  const gpg = fakeProgram(t, 'gpg', 'note $$; exec sleep 1000');
-  const controller = new AbortController();
-  const asked = ask({ PATH: `${join(gpg.file, '..')}:${process.env['PATH'] ?? ''}` }, controller.signal);
-  await gpg.noted(1);
-  controller.abort();
-  t.equal(await asked, undefined);
+t.test('a gpg that gives no listing tells in what way', async (t) => {
+  for (const [script, expected] of [
+    ['exit 2', UNEXPECTED],
+    ['echo "gpg: problem with fast path key listing: No agent running" >&2; exit 2', NO_AGENT],
+    ['kill -KILL $$', 'backend_failed/killed_by_signal'],
+    ['yes', UNEXPECTED],
+  ] as const) {
+    const { file } = fakeProgram(t, 'gpg', script);
+    t.equal(await ask({ PATH: `${dirname(file)}:${process.env['PATH'] ?? ''}` }), expected, script);
+  }
+});
+
+t.test('an abort ends either question', async (t) => {
+  for (const name of ['gpg', 'gpg-connect-agent']) {
+    const PATH = temporaryFolder(t);
+    fakeProgram(t, 'gpg', '', PATH);
+    const asking = fakeProgram(t, name, 'note $$; exec sleep 1000', PATH);
+    const controller = new AbortController();
+    const asked = ask({ PATH: `${PATH}:${process.env['PATH'] ?? ''}` }, controller.signal);
+    await asking.noted(1);
+    controller.abort();
+    t.equal(await asked, 'backend_timeout/timeout', name);
+  }
 });
 
 t.test('what gpg and its agent print is read by the record, and nothing else is taken for a key', async (t) => {
   const PATH = temporaryFolder(t);
-  const withOutput = async (listing: string, info: string): Promise<readonly DecryptionKey[] | undefined> => {
+  const withOutput = async (listing: string, info: string): ReturnType<typeof ask> => {
     for (const [name, output] of [
       ['gpg', listing],
       ['gpg-connect-agent', info],
@@ -137,5 +169,5 @@ t.test('what gpg and its agent print is read by the record, and nothing else is 
   t.same(await withOutput('', 'OK\n'), []);
   t.same(await withOutput('', 'ERR 67108891 Not found <GPG Agent>\n'), []);
   t.same(await withOutput('nonsense\n::::\ngrp\n', '\n\nS\nOK\n'), []);
-  t.equal(await withOutput(listing, ''), undefined, 'no answer of the agent');
+  t.equal(await withOutput(listing, ''), NO_AGENT, 'no answer of the agent');
 });

@@ -49,9 +49,18 @@ interface Question {
 
 /** The value byte by byte, or code and reason. */
 async function fetch(store: GopassStore, path: string, question: Question = {}): Promise<string> {
-  const { field, maxBytes = 1_048_576, backend = open(store) } = question;
+  const { backend = open(store), ...rest } = question;
+  return fetchFrom(backend, joinLocation(store.folder, path), rest);
+}
+
+async function fetchFrom(
+  backend: Backend,
+  location: string,
+  question: Omit<Question, 'backend'> = {},
+): Promise<string> {
+  const { field, maxBytes = 1_048_576 } = question;
   const answer = await backend.fetch({
-    location: joinLocation(store.folder, path),
+    location,
     ...(field !== undefined && { field }),
     maxBytes,
     signal: AbortSignal.timeout(PATIENCE_MS),
@@ -320,6 +329,29 @@ t.test('gpg is the one of PATH unless another one is named', { skip }, async (t)
   t.equal(await probe(named), 'ready', 'and what belongs to it is found beside it');
   renameSync(join(folder, 'gpg'), join(folder, 'no-gpg'));
   t.equal(await fetch(store, 'entry', { backend: named }), missing);
+});
+
+t.test('a gpg that is missing, cannot be started or is another program is told alike by probe and fetch', async (t) => {
+  const root = temporaryFolder(t);
+  writeFileSync(join(root, 'entry.gpg'), '');
+  const other = (script: string): string =>
+    fakeProgram(t, 'gpg', `[ "$1" != --version ] || { echo 'age v1.1.1'; exit; }\n${script}`).file;
+  for (const [gpg, expected] of [
+    [join(root, 'no-gpg'), 'backend_unavailable/binary_missing'],
+    [root, 'backend_unavailable/cannot_start'],
+    [join(root, 'entry.gpg'), 'backend_unavailable/cannot_start'],
+    [other(''), 'backend_unavailable/other_program'],
+    [other('echo "$@"'), 'backend_unavailable/other_program'],
+    [other('echo usage >&2; exit 1'), 'backend_unavailable/other_program'],
+    [fakeProgram(t, 'gpg', 'exit 1').file, 'backend_failed/unexpected_answer'],
+  ] as const) {
+    const backend = passKind.open(
+      { name: 'red', backend: 'pass', root, options: { gpg } },
+      { environment: process.env },
+    );
+    t.equal(await probe(backend), expected);
+    t.equal(await fetchFrom(backend, join(root, 'entry')), expected);
+  }
 });
 
 t.test('whatever gpg.conf says, the value is what comes', { skip }, async (t) => {
