@@ -4,13 +4,13 @@ import { LAUNCH_SCHEMA } from '../src/config/launch_config.js';
 import { SECRETS_SCHEMAS } from '../src/config/secrets_config.js';
 import { IDENTIFIER_PATTERN } from '../src/domain/identifier.js';
 
-/** What editors read. Rules that need both sections, the file system or the accounts of the machine are `check`'s alone. */
+/**
+ * What editors read. Rules that need both sections, the file system or the accounts of the machine are `check`'s alone,
+ * and so are the finer points of addresses and of the names of variables.
+ */
 export type JsonSchema = Record<string, unknown>;
 
 const DRAFT = 'http://json-schema.org/draft-07/schema#';
-
-/** No leading slash; no empty, "." or ".." segment. */
-const RELATIVE_PATH = String.raw`^(?!(.*/)?\.{0,2}(/|$))`;
 
 export function launchJsonSchema(): JsonSchema {
   return {
@@ -21,10 +21,6 @@ export function launchJsonSchema(): JsonSchema {
 }
 
 export function secretsJsonSchema(): JsonSchema {
-  const ref = plain(SECRETS_SCHEMAS.refs) as { properties: Record<string, JsonSchema> };
-  const policy = plain(SECRETS_SCHEMAS.policies) as { properties: Record<string, JsonSchema> };
-  ref.properties['path'] = { allOf: [{ pattern: RELATIVE_PATH }], ...ref.properties['path'] };
-  policy.properties['allowed_principals'] = { ...policy.properties['allowed_principals'], uniqueItems: true };
   const stores = [...BACKENDS.keys()].map((backend) => {
     const store = plain(SECRETS_SCHEMAS.stores(backend)) as { properties: Record<string, JsonSchema> };
     const { description } = store.properties['backend'] as JsonSchema;
@@ -39,8 +35,8 @@ export function secretsJsonSchema(): JsonSchema {
     required: ['stores', 'refs', 'policies'],
     properties: {
       stores: section('where values live', { type: 'object', properties: { backend }, oneOf: stores }),
-      refs: section('the names that callers ask for', ref),
-      policies: section('who may read', policy),
+      refs: section('the names that callers ask for', plain(SECRETS_SCHEMAS.refs)),
+      policies: section('who may read', plain(SECRETS_SCHEMAS.policies)),
     },
     additionalProperties: false,
   };

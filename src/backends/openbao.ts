@@ -1,5 +1,5 @@
 import * as Type from '@sinclair/typebox';
-import { cleanText, closedObject, headerText } from '../config/schema.js';
+import { cleanText, closedObject, forEditors, headerText, SEGMENTS_PATTERN } from '../config/schema.js';
 import { childOf, escapePointer } from '../config/pointer.js';
 import type { SecretStore } from '../domain/secrets.js';
 import {
@@ -13,7 +13,7 @@ import {
   type ProbeAnswer,
 } from './backend.js';
 import { jsonTextAt } from './json_text.js';
-import { parseAddress, type ServerAddress } from './openbao_address.js';
+import { ADDRESS_PATTERN, parseAddress, type ServerAddress } from './openbao_address.js';
 import { type Client, createClient } from './openbao_client.js';
 import { type TokenSource, tokensOfAppRole, tokensOfFile } from './openbao_tokens.js';
 import { expandStorePath } from './store_path.js';
@@ -45,13 +45,22 @@ interface Options {
 const ADDRESS_RULE =
   'must be an address or a list of addresses: https://HOST[:PORT], http:// on loopback, or unix:/PATH';
 
+const address = cleanText(forEditors({ pattern: ADDRESS_PATTERN }));
+
+const ofMount = forEditors({ pattern: `^${SEGMENTS_PATTERN}$` });
+
 export const openbaoKind: BackendKind = {
   storeKeys: {
-    address: Type.Union([cleanText(), Type.Array(cleanText(), { minItems: 1, rule: ADDRESS_RULE })], {
-      description: 'where the server listens, or a list of servers of one cluster',
-      rule: ADDRESS_RULE,
-    }),
-    mount: Type.Optional(cleanText({ default: DEFAULT_MOUNT, description: 'where the KV engine is mounted' })),
+    address: Type.Union(
+      [address, Type.Array(address, { minItems: 1, rule: ADDRESS_RULE, ...forEditors({ uniqueItems: true }) })],
+      {
+        description: 'where the server listens, or a list of servers of one cluster',
+        rule: ADDRESS_RULE,
+      },
+    ),
+    mount: Type.Optional(
+      cleanText({ default: DEFAULT_MOUNT, description: 'where the KV engine is mounted', ...ofMount }),
+    ),
     namespace: Type.Optional(headerText({ description: 'the namespace of the mounts' })),
     ca_file: Type.Optional(cleanText({ description: 'trusted certificates in PEM form; default: those of Node' })),
     auth: closedObject(
@@ -60,10 +69,21 @@ export const openbaoKind: BackendKind = {
         role_id_file: Type.Optional(cleanText({ description: 'a file with the role id of an AppRole' })),
         secret_id_file: Type.Optional(cleanText({ description: 'a file with a secret id of the AppRole' })),
         mount: Type.Optional(
-          cleanText({ default: DEFAULT_AUTH_MOUNT, description: 'where the AppRole engine is mounted' }),
+          cleanText({ default: DEFAULT_AUTH_MOUNT, description: 'where the AppRole engine is mounted', ...ofMount }),
         ),
       },
-      { description: 'token_file, or role_id_file and secret_id_file' },
+      {
+        description: 'token_file, or role_id_file and secret_id_file',
+        ...forEditors({
+          oneOf: [
+            { properties: { token_file: true }, required: ['token_file'], maxProperties: 1 },
+            {
+              properties: { role_id_file: true, secret_id_file: true, token_file: false },
+              required: ['role_id_file', 'secret_id_file'],
+            },
+          ],
+        }),
+      },
     ),
   },
   checkKeys,

@@ -13,6 +13,15 @@ const MAX_SOCKET_PATH_BYTES = 107;
 
 const FORM = 'must be https://HOST[:PORT], http://HOST[:PORT] on loopback, or unix:/PATH';
 
+const LOOPBACK = String.raw`(?:${anyCase('localhost')}|127\.[\d.]+|\[::1\])(?::\d*)?`;
+
+/** For editors: an address in its usual spellings. The finer points, as the range of a port, are `parseAddress`'s alone. */
+export const ADDRESS_PATTERN = `^(?:unix:/|${anyCase('https')}://[^\\s/?#@]+/?$|${anyCase('http')}://${LOOPBACK}/?$)`;
+
+function anyCase(letters: string): string {
+  return letters.replaceAll(/./g, (letter) => `[${letter}${letter.toUpperCase()}]`);
+}
+
 /** The address that a text means, or what is wrong with the text. */
 export function parseAddress(text: string): ServerAddress | { readonly wrong: string } {
   if (text.startsWith('unix:')) return parseSocketPath(text.slice('unix:'.length));

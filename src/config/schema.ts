@@ -48,6 +48,16 @@ export function headerText(options: Type.SchemaOptions = {}) {
   return text('^[\\x21-\\x7e]+$', 'must be made of visible ASCII characters', options);
 }
 
+/** A rule that `check` tells in words of its own: it stands where only editors look for one. */
+export function forEditors(rule: Readonly<Record<string, unknown>>): Type.SchemaOptions {
+  return { allOf: [rule] };
+}
+
+const SEGMENT = String.raw`(?!\.{1,2}(?:/|$))[^/]+`;
+
+/** With one slash between them, and none of them ".", ".." or empty. */
+export const SEGMENTS_PATTERN = `${SEGMENT}(?:/${SEGMENT})*`;
+
 export function wholeNumberRule(minimum: number, maximum: number): string {
   return `must be a whole number from ${minimum} to ${maximum}`;
 }

@@ -13,22 +13,30 @@ import {
   check,
   cleanText,
   closedObject,
+  forEditors,
   identifier,
   IDENTIFIER_RULE,
   oneOf,
   type Report,
+  SEGMENTS_PATTERN,
   unknownKey,
 } from './schema.js';
 
 const refSchema = closedObject({
   store: identifier({ description: 'the name of a store' }),
-  path: cleanText({ description: "where the entry is, relative to the store's root" }),
+  path: cleanText({
+    description: "where the entry is, relative to the store's root",
+    ...forEditors({ pattern: `^${SEGMENTS_PATTERN}$` }),
+  }),
   policy: identifier({ description: 'the name of a policy' }),
   field: Type.Optional(cleanText({ description: 'a key of the entry; "password" is its first line' })),
 });
 
 const policySchema = closedObject({
-  allowed_principals: Type.Array(identifier(), { description: 'who may read; an empty list denies everybody' }),
+  allowed_principals: Type.Array(identifier(), {
+    description: 'who may read; an empty list denies everybody',
+    ...forEditors({ uniqueItems: true }),
+  }),
 });
 
 /**
@@ -39,7 +47,10 @@ function storeSchema(backend: string | undefined) {
   const kind = backend === undefined ? undefined : BACKENDS.get(backend);
   return closedObject({
     backend: oneOf([...BACKENDS.keys()], { description: 'where the values live' }),
-    root: cleanText({ description: 'what every path of this store begins with' }),
+    root: cleanText({
+      description: 'what every path of this store begins with',
+      ...(kind?.rootIsDirectory === false && forEditors({ pattern: `^/*${SEGMENTS_PATTERN}/*$` })),
+    }),
     ...(kind === undefined ? keysOfAnyBackend() : kind.storeKeys),
   });
 }

@@ -93,6 +93,54 @@ t.test('a secrets file that check refuses for its shape does not fit', (t) => {
   t.end();
 });
 
+function withStore(store: object): object {
+  return { ...SECRETS, stores: { red: { ...SECRETS.stores.red, ...store } } };
+}
+
+t.test('a root that is no directory has segments, one that is may be any', (t) => {
+  for (const backend of ['gopass', 'env']) {
+    const fits = (root: string): boolean => isSecrets(withStore({ backend, root }));
+    for (const root of ['mxm', '/mxm/red', 'mxm/red//', '//..a/b.', '...']) t.ok(fits(root), root);
+    for (const root of ['/', '//', '.', 'mxm/../red', 'mxm//red', '../red', 'mxm/./', '/..']) t.notOk(fits(root), root);
+  }
+  t.ok(isSecrets(withStore({ backend: 'pass', root: '../red' })));
+  t.end();
+});
+
+t.test('a server has addresses and one way to log in', (t) => {
+  const address = 'https://bao.example:8200';
+  const auth = { token_file: 't' };
+  const ofAppRole = { role_id_file: 'r', secret_id_file: 's' };
+  const fits = (keys: object): boolean => isSecrets(withStore({ backend: 'openbao', address, auth, ...keys }));
+  for (const keys of [
+    {},
+    { address: [address, 'unix:/run/bao.sock'], mount: 'team/kv' },
+    { auth: ofAppRole },
+    { auth: { ...ofAppRole, mount: 'team/approle' } },
+  ]) {
+    t.ok(fits(keys), JSON.stringify(keys));
+  }
+  for (const keys of [
+    { root: 'mxm/../red' },
+    { address: 'bao.example:8200' },
+    { address: 'http://bao.example:8200' },
+    { address: [address, 'bao.example'] },
+    { address: [address, address] },
+    { address: [] },
+    { mount: 'kv/' },
+    { auth: {} },
+    { auth: { mount: 'm' } },
+    { auth: { role_id_file: 'r' } },
+    { auth: { secret_id_file: 's' } },
+    { auth: { ...auth, mount: 'm' } },
+    { auth: { ...auth, ...ofAppRole } },
+    { auth: { ...ofAppRole, mount: '../m' } },
+  ]) {
+    t.notOk(fits(keys), JSON.stringify(keys));
+  }
+  t.end();
+});
+
 t.test('an editor is offered every backend and what its keys mean', (t) => {
   const { stores } = secretsJsonSchema()['properties'] as { stores: { additionalProperties: Stores } };
   const { oneOf, properties } = stores.additionalProperties;
