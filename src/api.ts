@@ -3,6 +3,7 @@ import { type AllowedDecision, authorize, type Decision, readableNames } from '.
 import type { Backend, BackendKind, BackendSurroundings } from './backends/backend.js';
 import { withPatience } from './backends/patience.js';
 import { BACKENDS } from './backends/table.js';
+import { identityProblems } from './config/identity.js';
 import { ConfigError, type ConfigProblem } from './config/problems.js';
 import { IDENTIFIER_RULE } from './config/schema.js';
 import { checkRegistries, checkSecrets, type Registries, secretsPath } from './config/secrets_config.js';
@@ -33,7 +34,7 @@ export interface SecretsApiOptions {
 }
 
 export interface GetSecretOptions<D> {
-  /** What asks; its `role` is the principal. Never inferred. */
+  /** What asks, by the rules of the launch file; its `role` is the principal. Never inferred. */
   readonly identity: RuntimeIdentity;
   /** Stands in for a backend's failure or a missing entry, never for a denied or unknown name. */
   readonly default?: D;
@@ -123,6 +124,7 @@ export class SecretsApi {
   }
 
   async #get<T, D>(name: string, options: GetSecretOptions<D>, use: (value: Buffer) => T): Promise<T | D> {
+    checkOptions(options);
     if (!isIdentifier(name)) throw new SecretsError('invalid_secret_name');
     const decision = this.decide(name, options.identity);
     if (decision.decision === 'unknown') throw new SecretsError('unknown_secret');
@@ -145,7 +147,7 @@ export class SecretsApi {
 
   /** Pure: what the configuration says, without touching a backend. */
   decide(name: string, identity: RuntimeIdentity): Decision {
-    if (!isIdentifier(identity.role)) throw invalidRole();
+    if (!isIdentifier(identity.role)) throw invalidRequest(`identity.role ${IDENTIFIER_RULE}`);
     const { refs, policies } = this.#registries;
     return authorize(name, principalOf(identity), refs, policies);
   }
@@ -190,8 +192,18 @@ export class SecretsApi {
   }
 }
 
-function invalidRole(): SecretsError {
+/** JavaScript may bring anything. */
+function checkOptions(options: Partial<GetSecretOptions<unknown>> | null | undefined): void {
+  const problems = identityProblems(options?.identity);
+  const signal = options?.signal as Partial<AbortSignal> | null | undefined;
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+    problems.push('signal must be an AbortSignal');
+  }
+  if (problems.length > 0) throw invalidRequest(problems.join('; '));
+}
+
+function invalidRequest(wrong: string): SecretsError {
   const error = new SecretsError('invalid_request');
-  error.message = `${error.code}: identity.role ${IDENTIFIER_RULE}`;
+  error.message = `${error.code}: ${wrong}`;
   return error;
 }

@@ -44,6 +44,7 @@ t.test('every refusal is a SecretsError with its code, of both calls alike', asy
     ['constructor', { identity }, 'unknown_secret'],
     ['Api_Key', { identity }, 'invalid_secret_name'],
     ['api_key', { identity: { ...identity, role: 'Market Data' } }, 'invalid_request'],
+    ['Api_Key', { identity: { ...identity, role: 'Market Data' } }, 'invalid_request'],
     ['absent', { identity }, 'secret_not_found'],
     ['remote', { identity }, 'backend_unavailable'],
   ] as const;
@@ -53,18 +54,32 @@ t.test('every refusal is a SecretsError with its code, of both calls alike', asy
   }
 });
 
-t.test('a role that is none is told as that, and limits that are none with what else is wrong', async (t) => {
-  const identities = [{ ...identity, role: 'Market Data' }, {} as typeof identity];
-  for (const identity of identities) {
-    await t.rejects(api().getSecret('api_key', { identity }), {
-      message: /^invalid_request: identity\.role must be a lower-case letter/,
-    });
+t.test('an identity or a signal that is none, as JavaScript may bring it, is told as that', async (t) => {
+  type Options = Parameters<SecretsApi['getSecret']>[1];
+  const noMapping = 'identity must be a mapping';
+  for (const [options, wrong] of [
+    [undefined, noMapping],
+    [null, noMapping],
+    [{}, noMapping],
+    [{ identity: 'marketdata' }, noMapping],
+    [{ identity: { ...identity, rol: 'x' } }, 'identity.rol is an unknown key; did you mean "role"?'],
+    [{ identity, signal: null }, 'signal must be an AbortSignal'],
+    [{ identity: null, signal: {} }, 'identity is empty: it must be a mapping; signal must be an AbortSignal'],
+  ] as const) {
+    for (const call of ['getSecret', 'getSecretBytes'] as const) {
+      const message = `invalid_request: ${wrong}`;
+      await t.rejects(api()[call]('api_key', options as Options), { name: 'SecretsError', message }, message);
+    }
   }
+});
+
+t.test('limits that are none are told with what else is wrong', (t) => {
   const data = { stores: {}, refs: {}, policies: {} };
   t.throws(() => SecretsApi.fromConfigData(data, { limits: { queue: -1, backendTimeoutMs: NaN } }), {
     name: 'ConfigError',
     problems: [{ path: 'limits.queue' }, { path: 'limits.backendTimeoutMs' }],
   });
+  t.end();
 });
 
 t.test("a default stands in for a missing entry and for a backend's failure", async (t) => {

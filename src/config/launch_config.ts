@@ -6,18 +6,9 @@ import { findGroup, findUser, MAX_ID } from '../os/accounts.js';
 import { native } from '../os/native.js';
 import type { PeerRule } from '../os/peer.js';
 import { MAX_TIMER_MS } from '../timer.js';
+import { IDENTITY_SCHEMA } from './identity.js';
 import { childOf, isMapping, splitPointer } from './pointer.js';
-import {
-  check,
-  type Checked,
-  cleanText,
-  closedObject,
-  identifier,
-  octalMode,
-  oneOf,
-  type Report,
-  wholeNumber,
-} from './schema.js';
+import { check, type Checked, cleanText, closedObject, octalMode, oneOf, type Report, wholeNumber } from './schema.js';
 
 /** The longest path that the address of a Unix socket can hold. */
 const MAX_SOCKET_PATH_BYTES = 107;
@@ -37,16 +28,7 @@ function account(what: string, kind: 'user' | 'group', idName: string) {
 }
 
 export const LAUNCH_SCHEMA = closedObject({
-  identity: closedObject(
-    {
-      machine: cleanText({ description: 'the machine this runs on' }),
-      environment: cleanText({ description: 'the environment this runs in: dev, prod, …' }),
-      role: identifier({ description: 'the principal that policies name' }),
-      app: Type.Optional(cleanText({ description: 'the application this belongs to' })),
-      substrate: Type.Optional(cleanText({ description: 'what this runs on: local-process, container, …' })),
-    },
-    { description: 'the runtime identity of this daemon' },
-  ),
+  identity: IDENTITY_SCHEMA,
   secrets: cleanText({ description: 'the secrets file; relative to this file' }),
   secrets_section: Type.Optional(cleanText({ description: 'the key of a larger file that holds the three sections' })),
   socket: Type.Optional(
