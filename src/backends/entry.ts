@@ -19,8 +19,10 @@ const YAML_BINARY = 'tag:yaml.org,2002:binary';
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)?$/;
 const UNPAIRED_SURROGATE = /\p{Surrogate}/u;
 
-/** What a value of YAML begins with that may go on in further lines: quotes, and the heads of blocks. */
-const YAML_OPENERS = Buffer.from('"\'|>');
+/** What a value of YAML begins with that may go on in further lines: quotes, the heads of blocks, lists and mappings. */
+const YAML_OPENERS = Buffer.from('"\'|>[{');
+/** What an anchor or a tag before it begins with. */
+const YAML_PROPERTIES = Buffer.from('&!');
 
 /** The length of `bytes` without its trailing line endings (LF and CRLF). */
 export function lengthWithoutLineEndings(bytes: Buffer): number {
@@ -150,13 +152,23 @@ function isOpenInLine(part: Buffer, key: string): boolean {
   const wanted = Buffer.from(key);
   let mayGoOn = false;
   for (const { line } of linesOf(part)) {
-    if (mayGoOn && isBlank(line[0]) && withoutBlanks(line).length > 0) return true;
+    if (withoutBlanks(line).length === 0) continue; // a value may go on below it
+    if (mayGoOn && isBlank(line[0])) return true;
     const value = valueInLine(line, wanted);
     mayGoOn = value !== undefined;
-    const [begin] = withoutBlanks(value ?? Buffer.alloc(0));
+    const [begin] = withoutProperties(value ?? Buffer.alloc(0));
     if (begin !== undefined && YAML_OPENERS.includes(begin)) return true;
   }
   return false;
+}
+
+function withoutProperties(value: Buffer): Buffer {
+  let rest = withoutBlanks(value);
+  while (rest[0] !== undefined && YAML_PROPERTIES.includes(rest[0])) {
+    const end = rest.findIndex(isBlank);
+    rest = withoutBlanks(rest.subarray(end === -1 ? rest.length : end));
+  }
+  return rest;
 }
 
 function textOf(node: unknown): string | undefined {
