@@ -131,17 +131,26 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
   async function stop(): Promise<void> {
     tellEnd();
     if (inherited !== null) acceptNoMore();
-    await bounded(built.drain());
+    await within(longestCalls(configuration.limits), built.drain());
     socket.remove();
-    app.server.close();
+    await within(LAST_ANSWER_MS, finish());
     await close();
+  }
+
+  /** Who has connected before the socket was removed is answered, too. */
+  async function finish(): Promise<void> {
+    if (inherited === null) {
+      await built.takeIn();
+      acceptNoMore();
+    }
+    await built.finish();
   }
 
   /** What has been sent before is answered. */
   async function leave(): Promise<void> {
     tellEnd();
     acceptNoMore();
-    await bounded(built.finish());
+    await within(longestCalls(configuration.limits) + LAST_ANSWER_MS, built.finish());
     await close();
   }
 
@@ -155,10 +164,6 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
     status.stop();
     manager.stopping();
     log.info({ event: 'stopping' });
-  }
-
-  async function bounded(answered: Promise<void>): Promise<void> {
-    await Promise.race([answered, sleep(longestAnswer(configuration.limits), undefined, { ref: false })]);
   }
 
   async function close(): Promise<void> {
@@ -238,8 +243,11 @@ function refuseChanges(current: Configuration, next: Configuration): void {
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
-/** Milliseconds in which all that has been accepted is answered, even if every backend call takes all of its time. */
-function longestAnswer({ backendConcurrency, queue, backendTimeoutMs }: Limits): number {
-  const rounds = Math.ceil((queue + backendConcurrency) / backendConcurrency);
-  return Math.min(rounds * backendTimeoutMs + LAST_ANSWER_MS, MAX_TIMER_MS);
+/** Milliseconds in which all that has been accepted is fetched, even if every backend call takes all of its time. */
+function longestCalls({ backendConcurrency, queue, backendTimeoutMs }: Limits): number {
+  return Math.ceil((queue + backendConcurrency) / backendConcurrency) * backendTimeoutMs;
+}
+
+async function within(limitMs: number, done: Promise<void>): Promise<void> {
+  await Promise.race([done, sleep(Math.min(limitMs, MAX_TIMER_MS), undefined, { ref: false })]);
 }

@@ -14,6 +14,7 @@ import { openRaw, requestText, splitAnswers } from './support/raw_connection.js'
 import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
 import { onTerminal, realScript } from './support/terminal.js';
 import { until } from './support/until.js';
+import { withoutNative } from './support/without_native.js';
 
 const SECRETS = `
 stores: { local: { backend: env, root: mxm/test } }
@@ -138,6 +139,28 @@ t.test('stopping', (t) => {
         ['shutting_down', 'shutting_down', 'ok'],
       );
       t.equal(daemon.stderr(), '');
+    });
+  }
+
+  for (const [where, nodeArguments] of [
+    ['', []],
+    [', where the platform cannot end what comes, too', withoutNative(t)],
+  ] as const) {
+    t.test(`answers whoever has asked before the signal, accepted or not${where}`, async (t) => {
+      const daemon = await startDaemonProcess(t, { secrets: SECRETS, env: ENVIRONMENT, nodeArguments });
+      const idle = await openRaw(t, daemon.socket);
+      daemon.child.kill('SIGSTOP');
+      const asking = await Promise.all(Array.from({ length: 20 }, () => openRaw(t, daemon.socket)));
+      for (const connection of asking) connection.send(requestText('GET /secrets/api_key', { Connection: 'close' }));
+      const ended = daemon.stop();
+      daemon.child.kill('SIGCONT');
+      for (const connection of asking) {
+        const answers = splitAnswers(await connection.closed()).map(({ status }) => status);
+        t.ok(answers.length === 1 && [200, 503].includes(answers[0] ?? 0), String(answers));
+      }
+      t.equal(await idle.closed(), '');
+      t.same(await ended, { status: 0, signal: null });
+      t.equal(daemon.audit().length, asking.length);
     });
   }
 

@@ -68,6 +68,20 @@ t.test('who connects while it stops waits for the next daemon', { skip }, async 
   t.equal(startsOf(activator), 2);
 });
 
+t.test('who has asked before it stops is answered by it or by the next daemon', { skip }, async (t) => {
+  const activator = await activate(t, writeInheriting(t).launchFile, ENVIRONMENT);
+  t.equal((await ask(activator.socket, '/healthz')).status, 200);
+  const [pid] = activator.events.map((event) => Number(event.slice('started '.length)));
+  process.kill(Number(pid), 'SIGSTOP');
+  const asking = await Promise.all(Array.from({ length: 5 }, () => openRaw(t, activator.socket)));
+  for (const connection of asking) connection.send(requestText('GET /secrets/api_key', { Connection: 'close' }));
+  process.kill(Number(pid), 'SIGTERM');
+  process.kill(Number(pid), 'SIGCONT');
+  for (const connection of asking) t.match(await connection.closed(), /^HTTP\/1\.1 (200|503) [^]*}$/);
+  await until(() => activator.events.includes('ended 0'));
+  t.equal(activator.log().match(/"event":"secret_access"/g)?.length, asking.length);
+});
+
 t.test('it goes before the socket of the launch file', { skip }, async (t) => {
   const configured = writeConfiguration(t, { secrets: SECRETS });
   const activator = await activate(t, configured.launchFile, ENVIRONMENT);

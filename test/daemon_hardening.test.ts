@@ -1,11 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { ask } from './support/http_client.js';
 import { runFromSources, runProgram, startDaemonProcess, writeConfiguration } from './support/process.js';
-import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
 import { until } from './support/until.js';
+import { withoutNative } from './support/without_native.js';
 
 const SECRETS = `
 stores: { local: { backend: env, root: mxm/test } }
@@ -15,18 +14,6 @@ policies: { open: { allowed_principals: [marketdata] } }
 const ENVIRONMENT = { MXM_TEST_API_KEY: 'canary-0b51', MXM_TEST_LATER: 'canary-77aa' };
 
 const isRoot = process.getuid?.() === 0;
-
-/** Makes the process find no native module, as in an installation for another processor. */
-function withoutNative(t: Ending): string[] {
-  const script = `import Module from 'node:module';
-const load = Module._load;
-Module._load = (id, ...rest) => {
-  if (id.startsWith('@koromix/')) throw new Error('not installed');
-  return load(id, ...rest);
-};
-`;
-  return [`--import=${pathToFileURL(writeFile(temporaryFolder(t), 'preload.mjs', script)).href}`];
-}
 
 t.test('a served daemon leaves no core', async (t) => {
   const daemon = await startDaemonProcess(t, { secrets: SECRETS });

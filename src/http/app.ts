@@ -91,7 +91,12 @@ export interface BuiltApp {
   readonly drain: () => Promise<void>;
   /** Since when nothing is asked for and nobody has connected, by the clock of `performance`; null while a request is open. */
   readonly quietSince: () => number | null;
-  /** Answers what has come on open connections and takes nothing more from them; resolves when all are closed. */
+  /** Once nobody can connect any more: takes in those that have, and what they had sent. */
+  readonly takeIn: () => Promise<void>;
+  /**
+   * Answers what has come on open connections and takes nothing more from them; resolves when all are closed. Where the
+   * platform cannot end what comes, those that ask for nothing stay open.
+   */
   readonly finish: () => Promise<void>;
   /** Closes every connection, whatever is going on there. */
   readonly disconnect: () => void;
@@ -306,7 +311,11 @@ export function buildApp(parts: AppParts): BuiltApp {
       const since = exchanges.quietSince();
       return since === null ? null : Math.max(since, connections.lastCameAt);
     },
-    finish: () => connections.finish(),
+    takeIn: () => connections.takeIn(),
+    async finish() {
+      await connections.finish();
+      await exchanges.idle();
+    },
     disconnect: () => connections.destroy(),
   };
 }

@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http';
 import { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Native, native } from '../os/native.js';
 import {
   type CredentialRequest,
@@ -21,9 +22,11 @@ export interface Connections {
   isDenied(socket: Socket): boolean;
   /** When the last connection came, by the clock of `performance`. */
   readonly lastCameAt: number;
+  /** Once nobody can connect any more: resolves when all that have are here, and what they had sent is read. */
+  takeIn(): Promise<void>;
   /**
    * Takes from open connections what they have sent and nothing more: who sends later is told so by the kernel.
-   * Resolves when all of them are answered and closed.
+   * Resolves when all of them are answered and closed; where the kernel cannot be asked, at once.
    */
   finish(): Promise<void>;
   /** Closes all of them, whatever is going on there. */
@@ -99,12 +102,21 @@ export function watchConnections(server: HttpServer, rules: ConnectionRules): Co
     get lastCameAt() {
       return lastCameAt;
     },
+    async takeIn() {
+      await nextTurn(); // that of now may be past its connections
+      // Node takes one of those that wait in each turn.
+      for (let before = NaN; before !== lastCameAt;) {
+        before = lastCameAt;
+        await nextTurn();
+      }
+    },
     finish() {
+      if (kernel === null) return Promise.resolve();
       // Else HTTP would take the end of what comes for a caller that has left.
       (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
       for (const socket of open) {
         const fd = descriptorOf(socket);
-        if (fd !== undefined) kernel?.shutDownReading(fd);
+        if (fd !== undefined) kernel.shutDownReading(fd);
       }
       return new Promise((resolve) => {
         whenClosed = resolve;

@@ -82,7 +82,8 @@ ${table(
 )}
 
 A status is followed by the code of the problem. \`closed\` is a connection that ends without an answer, \`refused\` one that
-is not made, and \`cut off\` an answer that its caller does not take within 30 s.
+is not made, \`not sent\` a request on one that has ended before, and \`cut off\` an answer that its caller does not take
+within 30 s.
 
 ## Fuzzing
 
