@@ -123,11 +123,16 @@ function end(request: AccessRequest): Ending | Promise<Ending> {
     const refusal = request.refuse();
     if (!(refusal instanceof Promise)) return refusal ?? decide(request);
     return refusal
-      .then((late) => late ?? decide(request))
+      .then((late) => late ?? decideLate(request))
       .catch((error: unknown) => failed(request, { decision: null }, error));
   } catch (error) {
     return failed(request, { decision: null }, error);
   }
+}
+
+/** Who has left by then asks for nothing. */
+function decideLate(request: AccessRequest): Ending | Promise<Ending> {
+  return request.over.aborted ? { decision: null, outcome: 'cancelled' } : decide(request);
 }
 
 function decide(request: AccessRequest): Ending | Promise<Ending> {

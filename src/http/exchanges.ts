@@ -17,15 +17,24 @@ export interface Exchanges {
   beginOn(socket: Duplex): EndSignal;
   /** Acts once the complete requests that this connection has brought so far are over: answers go out in order. */
   afterAnswers(socket: Duplex, act: () => void): void;
+  /** The request that this connection has brought in part, while it is not over. */
+  unfinishedOn(socket: Duplex): Unfinished | undefined;
   /** Resolves when no request is open. */
   idle(): Promise<void>;
   /** Since when none is, by the clock of `performance`; null while one is. */
   quietSince(): number | null;
 }
 
+export interface Unfinished {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly over: EndSignal;
+}
+
 interface Exchange {
-  /** Undefined for what is no HTTP. */
+  /** Undefined for what is no HTTP, as is its response. */
   readonly request: IncomingMessage | undefined;
+  readonly response: ServerResponse | undefined;
   readonly over: EndSignal;
   readonly end: () => void;
 }
@@ -53,10 +62,11 @@ export function createExchanges(): Exchanges {
     return exchanges;
   }
 
-  function add(exchanges: Exchange[], request?: IncomingMessage): Exchange {
+  function add(exchanges: Exchange[], request?: IncomingMessage, response?: ServerResponse): Exchange {
     const ending = createEnding();
     const exchange: Exchange = {
       request,
+      response,
       over: ending,
       end() {
         const at = exchanges.indexOf(exchange);
@@ -83,7 +93,7 @@ export function createExchanges(): Exchanges {
         socket.destroy();
         return endedSignal();
       }
-      const { over, end } = add(exchanges, request);
+      const { over, end } = add(exchanges, request, response);
       response.on('close', end);
       return over;
     },
@@ -93,10 +103,15 @@ export function createExchanges(): Exchanges {
       if (last === undefined) act();
       else last.over.addEventListener('abort', act, { once: true });
     },
+    unfinishedOn: (socket) => exchangesOf(socket).find(isUnfinished),
     idle() {
       if (open === 0) return Promise.resolve();
       return new Promise((resolve) => waiting.push(resolve));
     },
     quietSince: () => (open === 0 ? quietSince : null),
   };
+}
+
+function isUnfinished(exchange: Exchange): exchange is Exchange & Unfinished {
+  return exchange.request?.complete === false;
 }

@@ -4,6 +4,9 @@ import type { FastifyRequest } from 'fastify';
 /** Null where there is none. */
 export type FormRefusal = 'invalid_request' | null;
 
+/** What a request is told when the parser refuses its body, or the time for it is up. */
+export const BODY_REFUSED = Symbol('body refused');
+
 /**
  * No query string (a bare `?` is one), no body of more than 0 bytes, no header of a forwarding proxy. A caller on a
  * local socket has no use for them; whoever sends them takes the daemon for something else.
@@ -23,13 +26,14 @@ function isForwarded(headers: IncomingHttpHeaders): boolean {
   return false;
 }
 
-/** A chunked body may turn out to be empty. */
+/** A chunked body may turn out to be empty. Null, too, once the caller has left. */
 function refusalOfChunks(raw: IncomingMessage): FormRefusal | Promise<FormRefusal> {
   // Who asks for leave to send a body has one, and waits.
   if (raw.headers.expect !== undefined) return 'invalid_request';
   return new Promise((resolve) => {
     // It keeps flowing into nothing afterwards, so that the next request on the connection gets its turn.
     raw.once('data', () => resolve('invalid_request'));
+    raw.once(BODY_REFUSED, () => resolve('invalid_request'));
     raw.once('end', () => resolve(null));
     raw.once('close', () => resolve(null));
   });

@@ -127,6 +127,20 @@ t.test('what must come after the answers', (t) => {
   t.end();
 });
 
+t.test('the request that has come in part is the one that is neither complete nor over', (t) => {
+  const exchanges = createExchanges();
+  const socket = new Socket();
+  t.equal(exchanges.unfinishedOn(socket), undefined);
+  begin(exchanges, socket);
+  exchanges.beginOn(socket);
+  t.equal(exchanges.unfinishedOn(socket), undefined);
+  const { over, answered } = begin(exchanges, socket, false);
+  t.equal(exchanges.unfinishedOn(socket)?.over, over);
+  answered();
+  t.equal(exchanges.unfinishedOn(socket), undefined);
+  t.end();
+});
+
 t.test('what is no HTTP is over when its connection is closed, and counts until then', async (t) => {
   const exchanges = createExchanges();
   const socket = new Socket();

@@ -126,7 +126,42 @@ t.test('a body', (t) => {
     t.pass();
   });
 
-  t.test('in chunks whose end never comes leaves the answer to the parser, at the time limit', async (t) => {
+  for (const [name, headers, body] of [
+    ['in a coding that HTTP leaves out', { 'Transfer-Encoding': 'gzip' }, ''],
+    ['in a coding that is none', { 'Transfer-Encoding': 'identity' }, ''],
+    ['in a chunk without a size', chunked, 'ZZ\r\n'],
+    ['with extensions that are too long', chunked, `2;${'x'.repeat(20_000)}\r\n`],
+  ] as const) {
+    for (const url of RULED) {
+      t.test(`${name} is refused on ${url}, and the connection is closed`, async (t) => {
+        const raw = await openRaw(t, await testApp(t).listen());
+        raw.send(requestText('GET /healthz') + requestText(`GET ${url}`, headers) + body);
+        const [, answer, ...more] = splitAnswers(await raw.closed());
+        t.match(answer, { status: 400, body: /"code":"invalid_request"/ });
+        t.equal(answer?.headers.get('connection'), 'close');
+        t.same(more, []);
+      });
+    }
+  }
+
+  t.test('that the parser refuses has its audit record before its answer', async (t) => {
+    let write: ((written: boolean) => void) | undefined;
+    const app = testApp(t, { append: () => new Promise((resolve) => (write = resolve)) });
+    const path = await app.listen();
+    const raw = await openRaw(t, path);
+    raw.send(requestText('GET /secrets/api_key', { 'Transfer-Encoding': 'gzip' }));
+    await until(() => write !== undefined);
+    await statuses(t, last);
+    t.equal(raw.received(), '');
+    write?.(true);
+    const [answer] = splitAnswers(await raw.closed());
+    t.equal(answer?.status, 400);
+    t.match(app.audit, [
+      { decision: 'invalid', outcome: 'invalid_request', request_id: answer?.headers.get('x-request-id'), store: null },
+    ]);
+  });
+
+  t.test('in chunks whose end has not come at the time limit is refused', async (t) => {
     const app = testApp(t);
     const { server } = app.app;
     Object.assign(server, { connectionsCheckingInterval: 5 });
@@ -134,23 +169,28 @@ t.test('a body', (t) => {
     raw.send(requestText('GET /secrets/api_key', chunked));
     await once(server, 'request');
     Object.assign(server, { requestTimeout: 20, headersTimeout: 20 }); // not before, however slow the machine is
-    t.same(
-      splitAnswers(await raw.closed()).map(({ status }) => status),
-      [408],
-    );
-    await until(() => app.audit.length === 1);
-    t.match(app.audit, [{ outcome: 'cancelled' }]);
+    t.match(splitAnswers(await raw.closed()), [{ status: 400, body: /"code":"invalid_request"/ }]);
+    t.match(app.audit, [{ decision: 'invalid', outcome: 'invalid_request' }]);
   });
 
-  t.test('in chunks whose sender leaves ends the request', async (t) => {
+  t.test('in chunks whose sender sends no more is refused', async (t) => {
+    const app = testApp(t);
+    const raw = await openRaw(t, await app.listen());
+    raw.send(requestText('GET /secrets/api_key', chunked));
+    raw.socket.end();
+    t.match(splitAnswers(await raw.closed()), [{ status: 400, body: /"code":"invalid_request"/ }]);
+    t.match(app.audit, [{ decision: 'invalid', outcome: 'invalid_request' }]);
+  });
+
+  t.test('in chunks whose connection is gone ends the request, and nothing is decided', async (t) => {
     const app = testApp(t);
     const raw = await openRaw(t, await app.listen());
     raw.send(requestText('GET /secrets/api_key', chunked));
     const received = new Promise((resolve) => app.app.server.once('request', resolve));
     await received;
-    raw.socket.destroy();
+    app.disconnect();
     await until(() => app.audit.length === 1);
-    t.match(app.audit, [{ outcome: 'cancelled' }]);
+    t.match(app.audit, [{ decision: null, outcome: 'cancelled', store: null }]);
     await app.drain();
   });
   t.end();
