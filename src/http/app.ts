@@ -16,7 +16,7 @@ import { kindOf } from '../log/logger.js';
 import type { Metrics, RequestOutcome } from '../metrics.js';
 import type { PeerRule } from '../os/peer.js';
 import { watchConnections } from './connections.js';
-import { createExchanges, type Exchanges } from './exchanges.js';
+import { createExchanges } from './exchanges.js';
 import { refuseParserError } from './parser_error.js';
 import { sendProblem } from './problem.js';
 import { refusalOfForm } from './request_rules.js';
@@ -113,7 +113,7 @@ const WITHOUT_COMPILERS = {
   },
 };
 
-function createFastify(exchanges: Exchanges, answerTimeoutMs: number) {
+function createFastify(onParserError: (error: { readonly code: string }, socket: Socket) => void) {
   return fastify({
     logger: false,
     genReqId: () => randomUUID(),
@@ -127,9 +127,7 @@ function createFastify(exchanges: Exchanges, answerTimeoutMs: number) {
     routerOptions: { maxParamLength: Number.MAX_SAFE_INTEGER },
     rewriteUrl: ({ url = '' }) => routerTarget(url),
     schemaController: { compilersFactory: WITHOUT_COMPILERS },
-    clientErrorHandler: (error, socket) => {
-      refuseParserError(error, socket, exchanges, answerTimeoutMs);
-    },
+    clientErrorHandler: onParserError,
   }).withTypeProvider<TypeBoxTypeProvider>();
 }
 
@@ -163,7 +161,10 @@ export function buildApp(parts: AppParts): BuiltApp {
   const { serving, configStatus, audit, metrics, log, allow, answerTimeoutMs = ANSWER_TIMEOUT_MS } = parts;
   const exchanges = createExchanges();
   const closeWhenUntaken = createAnswerTimeout(answerTimeoutMs);
-  const app = createFastify(exchanges, answerTimeoutMs);
+  const app = createFastify((error, socket) => {
+    const { finishing } = connections;
+    refuseParserError(error, socket, { exchanges, finishing, timeoutMs: answerTimeoutMs });
+  });
   const accesses = createAccesses({ audit, metrics, log });
   const connections = watchConnections(app.server, {
     limit: () => serving().connections,

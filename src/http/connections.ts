@@ -29,6 +29,8 @@ export interface Connections {
    * Resolves when all of them are answered and closed; where the kernel cannot be asked, at once.
    */
   finish(): Promise<void>;
+  /** Whether what comes may end anywhere, as that is going on. */
+  readonly finishing: boolean;
   /** Closes all of them, whatever is going on there. */
   destroy(): void;
 }
@@ -73,6 +75,7 @@ export function watchConnections(server: HttpServer, rules: ConnectionRules): Co
   const open = new Set<Socket>();
   const http = server.listeners('connection') as ((this: HttpServer, socket: Socket) => void)[];
   let lastCameAt = performance.now();
+  let finishing = false;
   let whenClosed: (() => void) | undefined;
 
   server.removeAllListeners('connection');
@@ -112,6 +115,7 @@ export function watchConnections(server: HttpServer, rules: ConnectionRules): Co
     },
     finish() {
       if (kernel === null) return Promise.resolve();
+      finishing = true;
       // Else HTTP would take the end of what comes for a caller that has left.
       (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
       for (const socket of open) {
@@ -122,6 +126,9 @@ export function watchConnections(server: HttpServer, rules: ConnectionRules): Co
         whenClosed = resolve;
         if (open.size === 0) resolve();
       });
+    },
+    get finishing() {
+      return finishing;
     },
     destroy() {
       for (const socket of open) socket.destroy();

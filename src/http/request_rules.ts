@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 
-/** Null where there is none. */
-export type FormRefusal = 'invalid_request' | null;
+/** `shutting_down` where the daemon itself has cut the body off; null where there is none. */
+export type FormRefusal = 'invalid_request' | 'shutting_down' | null;
 
-/** What a request is told when the parser refuses its body, or the time for it is up. */
+/** What a request is told, with why, when the parser refuses its body, or the time for it is up. */
 export const BODY_REFUSED = Symbol('body refused');
 
 /**
@@ -33,7 +33,7 @@ function refusalOfChunks(raw: IncomingMessage): FormRefusal | Promise<FormRefusa
   return new Promise((resolve) => {
     // It keeps flowing into nothing afterwards, so that the next request on the connection gets its turn.
     raw.once('data', () => resolve('invalid_request'));
-    raw.once(BODY_REFUSED, () => resolve('invalid_request'));
+    raw.once(BODY_REFUSED, (refusal: FormRefusal) => resolve(refusal));
     raw.once('end', () => resolve(null));
     raw.once('close', () => resolve(null));
   });

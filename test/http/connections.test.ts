@@ -136,6 +136,46 @@ t.test('what has been sent is answered at the end, and idle connections are clos
   await app.finish();
 });
 
+t.test('a request of which a part has been sent at the end is not answered, and what came before it is', async (t) => {
+  const app = testApp(t);
+  const path = await app.listen();
+  const parts = ['GET /secrets/api_key HTTP/1.1\r\nHo', 'G', 'GET /secrets/api_key HTTP/1.1\r\nHost: l\r\n'];
+  const connections = await Promise.all(parts.map(() => openRaw(t, path)));
+  for (const [index, connection] of connections.entries()) {
+    connection.send(requestText('GET /healthz') + String(parts[index]));
+    await connection.receives('"ok"');
+  }
+  const garbled = await openRaw(t, path);
+  garbled.send('hello\r\n');
+  void app.finish();
+  for (const connection of connections) {
+    const answers = splitAnswers(await connection.closed());
+    t.same(
+      answers.map(({ status }) => status),
+      [200],
+    );
+  }
+  t.match(await garbled.closed(), /^HTTP\/1\.1 400 /, 'what was wrong before is');
+  t.same(app.audit, []);
+});
+
+t.test('a request whose body is cut off at the end may be made again', async (t) => {
+  const app = testApp(t);
+  const path = await app.listen();
+  const connections = [];
+  for (const url of ['/secrets/api_key', '/identity']) {
+    const connection = await openRaw(t, path);
+    connection.send(requestText(`GET ${url}`, { 'Transfer-Encoding': 'chunked' }));
+    await once(app.app.server, 'request');
+    connections.push(connection);
+  }
+  void app.finish();
+  for (const connection of connections) {
+    t.match(splitAnswers(await connection.closed()), [{ status: 503, body: /"code":"shutting_down"/ }]);
+  }
+  t.match(app.audit, [{ decision: null, outcome: 'shutting_down' }]);
+});
+
 t.test('every connection can be closed, whatever is going on there', async (t) => {
   const app = testApp(t, { backend: scriptedBackend() });
   const path = await app.listen();

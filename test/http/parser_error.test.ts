@@ -83,7 +83,8 @@ t.test('a connection that has ended is told nothing', (t) => {
   const socket = new Socket();
   const written = t.capture(socket, 'write');
   socket.destroy();
-  refuseParserError({ code: 'HPE_INVALID_METHOD' }, socket, createExchanges(), 1_000);
+  const parts = { exchanges: createExchanges(), finishing: false, timeoutMs: 1_000 };
+  refuseParserError({ code: 'HPE_INVALID_METHOD' }, socket, parts);
   t.same(written(), []);
   t.end();
 });
@@ -129,7 +130,7 @@ t.test('a body that is refused', (t) => {
     exchanges.begin(request, new ServerResponse(request));
     socket.destroy();
     const told = t.capture(request, 'emit');
-    refuseParserError({ code: 'ECONNRESET' }, socket, exchanges, 1_000);
+    refuseParserError({ code: 'ECONNRESET' }, socket, { exchanges, finishing: false, timeoutMs: 1_000 });
     t.same(told(), []);
     t.end();
   });

@@ -25,7 +25,7 @@ export function secretRoute({ accesses, connections, refusalOf, closeWhenUntaken
     const outcome = refusalOf(request);
     if (outcome !== null) return { decision: outcome === 'peer_denied' ? 'denied' : null, outcome };
     const refusal = refusalOfForm(request);
-    return refusal instanceof Promise ? refusal.then(invalid) : invalid(refusal);
+    return refusal instanceof Promise ? refusal.then(ofForm) : ofForm(refusal);
   }
 
   function send(reply: FastifyReply, access: Access, name: string, representation: Representation | null): void {
@@ -77,8 +77,9 @@ export function secretRoute({ accesses, connections, refusalOf, closeWhenUntaken
   };
 }
 
-function invalid(refusal: FormRefusal): Refusal | null {
-  return refusal === null ? null : { decision: 'invalid', outcome: refusal };
+function ofForm(outcome: FormRefusal): Refusal | null {
+  if (outcome === null) return null;
+  return { decision: outcome === 'invalid_request' ? 'invalid' : null, outcome };
 }
 
 function wipeWhenOver(body: Buffer, over: EndSignal): void {
