@@ -197,6 +197,7 @@ t.test('a value that no environment variable can hold ends with 65 and is not sh
 });
 
 t.test('what would reach the command changed, as it is not UTF-8, is asked for and started by nobody', async (t) => {
+  runFromSources(t);
   const asked: string[] = [];
   const env = { MXM_SECRETSD_SOCKET: await daemon(t, asked), FITS: 'caf\ufffd é' };
   const under = (script: string): readonly string[] => ['sh', '-c', `latin=$(printf 'caf\\351'); ${script}`, 'sh'];
