@@ -155,6 +155,14 @@ t.test('an audit file that cannot be opened stops the start, and leaves a runnin
   t.match(await reload(daemon), { problems: [/log\.audit_file: cannot be opened: nobody reads the FIFO, or/] });
 });
 
+t.test('a reload that would append audit records to the secrets file is refused', async (t) => {
+  const daemon = await startDaemonProcess(t, { secrets: secrets('a'), env: ENVIRONMENT });
+  rewrite(daemon, (launch) => `${launch}log: { audit_file: secrets.yaml }\n`);
+  t.match(await reload(daemon), { problems: [/launch\.yaml:\d+:\d+: log\.audit_file: is the secrets file itself/] });
+  t.equal((await ask(daemon.socket, '/secrets/a')).status, 200);
+  t.equal(readFileSync(join(daemon.folder, 'secrets.yaml'), 'utf8'), secrets('a'));
+});
+
 t.test('a full audit file means that nothing is handed out', async (t) => {
   const daemon = await startDaemonProcess(t, {
     secrets: secrets('a'),

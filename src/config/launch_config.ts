@@ -149,6 +149,8 @@ export interface CheckedLaunch {
   readonly config: LaunchConfig | undefined;
   /** Undefined when what says it is wrong. */
   readonly secrets: SecretsPlace | undefined;
+  /** Absolute; undefined when there is none, or what says it is wrong. */
+  readonly auditFile: string | undefined;
 }
 
 /** Checks the data of the launch file, which stands in `folder`, and tells every problem. */
@@ -188,10 +190,12 @@ export function checkLaunch(
       tell('/idle_exit_s', 'is for an inherited socket, and there is none: nobody would start the daemon again', 'key');
     }
   }
+  const auditFile = checked.at('/log/audit_file') as string | undefined;
   const fits = problems === 0;
   return {
     config: fits ? launchConfig(data as RawLaunch, folder, gid, allow) : undefined,
     secrets: secretsPlace(data, checked, folder),
+    auditFile: auditFile === undefined ? undefined : resolve(folder, auditFile),
   };
 }
 

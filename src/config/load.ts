@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
+import { auditPathProblem } from './audit_path.js';
 import { displayPath } from './display_path.js';
-import { checkLaunch, type LaunchConfig, type LaunchSurroundings, type SecretsPlace } from './launch_config.js';
+import {
+  checkLaunch,
+  type CheckedLaunch,
+  type LaunchConfig,
+  type LaunchSurroundings,
+  type SecretsPlace,
+} from './launch_config.js';
 import { escapePointer, isMapping } from './pointer.js';
 import { ConfigError, type ConfigProblem, didYouMean } from './problems.js';
 import { checkSecrets, type PathSurroundings, type Registries, secretsPath } from './secrets_config.js';
@@ -43,6 +50,16 @@ export function loadConfiguration(launchFile: string, surroundings: ConfigSurrou
     return yaml;
   }
 
+  function readLaunch(): CheckedLaunch | undefined {
+    const yaml = readYaml(launchFile, displayPath);
+    if (yaml === undefined) return undefined;
+    const launch = checkLaunch(yaml.data, dirname(launchFile), yaml.report, surroundings);
+    const { auditFile, secrets } = launch;
+    const problem = auditFile === undefined ? null : auditPathProblem(auditFile, launchFile, secrets?.file);
+    if (problem !== null) yaml.report('/log/audit_file', problem);
+    return launch;
+  }
+
   function readSecrets({ file, section }: SecretsPlace): Registries | undefined {
     const base = section === undefined ? '' : `/${escapePointer(section)}`;
     const yaml = readYaml(file, (data, pointer) => secretsPath(data, pointer, base), section);
@@ -57,8 +74,7 @@ export function loadConfiguration(launchFile: string, surroundings: ConfigSurrou
     return undefined;
   }
 
-  const launchYaml = readYaml(launchFile, displayPath);
-  const launch = launchYaml && checkLaunch(launchYaml.data, dirname(launchFile), launchYaml.report, surroundings);
+  const launch = readLaunch();
   const registries = launch?.secrets && readSecrets(launch.secrets);
   if (launch?.config === undefined || registries === undefined || problems.length > 0) {
     throw new ConfigError(inReadingOrder(problems));

@@ -261,6 +261,19 @@ t.test('what could not be read is not blamed for being absent as well', (t) => {
   t.end();
 });
 
+t.test('an audit file that is one of the two files is told beside all else that is wrong', (t) => {
+  const launch = `${LAUNCH.replace('secrets: secrets.yaml\n', '')}log: { audit_file: launch.yaml }\n`;
+  t.same(complaints(t, { launch }), [
+    'launch.yaml:1:1: secrets: is missing: the secrets file; relative to this file',
+    'launch.yaml:7:20: log.audit_file: is the launch file itself: name another',
+  ]);
+  t.same(complaints(t, { launch: `${LAUNCH}log: { audit_file: secrets.yaml }\n`, secrets: 'stores: {}\nrefs: {}\n' }), [
+    'launch.yaml:8:20: log.audit_file: is the secrets file itself: name another',
+    'secrets.yaml:1:1: policies: is missing; write {} where there is nothing',
+  ]);
+  t.end();
+});
+
 // --- files
 
 t.test('a file that cannot be read is told by its name alone', (t) => {
