@@ -21,6 +21,7 @@ import type { OpenWay } from './os/hardening.js';
 import { type InheritedSocket, listenOnInherited } from './os/inherited_socket.js';
 import { findServiceManager, type ServiceManager } from './os/service_manager.js';
 import { listenOnFile, type OwnedSocketFile } from './os/socket_file.js';
+import { describeSystemError } from './os/system_error.js';
 import { createServiceStatus } from './service_status.js';
 import { MAX_TIMER_MS } from './timer.js';
 
@@ -223,14 +224,17 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
   };
 }
 
-function openAudit({ auditFile: path, launchFile }: Configuration): AuditFile | undefined {
+function openAudit({ auditFile: path, auditPlace, launchFile }: Configuration): AuditFile | undefined {
   if (path === undefined) return undefined;
   try {
     return openAuditFile(path, AUDIT_TIMEOUT_MS);
   } catch (error) {
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    const why = code === 'ENXIO' ? 'nobody reads the FIFO, or it is a socket' : code;
-    throw new ConfigError([{ file: launchFile, path: 'log.audit_file', message: `cannot be opened: ${why}` }]);
+    const why =
+      (error as NodeJS.ErrnoException).code === 'ENXIO'
+        ? 'nobody reads the FIFO, or it is a socket: start its reader, or name another file'
+        : `${describeSystemError(error)}: let the daemon's user make, read and write it, or name another file`;
+    const message = `cannot be opened: ${why}`;
+    throw new ConfigError([{ file: launchFile, ...auditPlace, path: 'log.audit_file', message }]);
   }
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { ask } from './support/http_client.js';
@@ -142,17 +142,28 @@ t.test('an audit file that cannot be opened stops the start, and leaves a runnin
     env: ENVIRONMENT,
     launch: 'log: { audit_file: audit.jsonl }\n',
   });
+  const place = /launch\.yaml:4:20: log\.audit_file: /;
   rewrite(daemon, (launch) => launch.replace('audit.jsonl', 'missing/audit.jsonl'));
-  t.match(await reload(daemon), { problems: [/launch\.yaml: log\.audit_file: cannot be opened: ENOENT$/] });
+  const problems = [/: stands in a folder that is not there \(.*missing\): make it, or name another file$/];
+  t.match(await reload(daemon), { problems });
+  t.match(await reload(daemon), { problems: [place] });
   t.equal((await ask(daemon.socket, '/secrets/a')).status, 200);
   t.ok(existsSync(join(daemon.folder, 'audit.jsonl')));
   await t.rejects(
     startDaemonProcess(t, { secrets: secrets('a'), launch: 'log: { audit_file: missing/audit.jsonl }\n' }),
-    /log\.audit_file: cannot be opened: ENOENT/,
+    /:4:20: log\.audit_file: stands in a folder that is not there/,
   );
+  symlinkSync('missing/audit.jsonl', join(daemon.folder, 'link'));
+  rewrite(daemon, (launch) => launch.replace('missing/audit.jsonl', 'link'));
+  const opening =
+    /: cannot be opened: no such file or directory \(ENOENT\): let the daemon's user make, read and write it/;
+  t.match(await reload(daemon), { problems: [opening] }, 'which only the opening shows');
+  t.match(await reload(daemon), { problems: [place] });
   execFileSync('mkfifo', [join(daemon.folder, 'fifo')]);
-  rewrite(daemon, (launch) => launch.replace('missing/audit.jsonl', 'fifo'));
-  t.match(await reload(daemon), { problems: [/log\.audit_file: cannot be opened: nobody reads the FIFO, or/] });
+  rewrite(daemon, (launch) => launch.replace('link', 'fifo'));
+  t.match(await reload(daemon), {
+    problems: [/log\.audit_file: cannot be opened: nobody reads the FIFO, or it is a socket: start its reader/],
+  });
 });
 
 t.test('a reload that would append audit records to the secrets file is refused', async (t) => {

@@ -35,7 +35,8 @@ interface Report {
 export async function check(io: Io, options: OptionValues): Promise<number> {
   const launchFile = requiredOption(options, 'launch', 'FILE');
   const expectFile = options['expect'] === undefined ? undefined : requiredOption(options, 'expect', 'FILE');
-  const configuration = loadConfiguration(launchFile);
+  const offline = options['offline'] === true;
+  const configuration = loadConfiguration(launchFile, { runsHere: !offline });
   const { identity, limits, registries } = configuration;
   const expectations = expectFile === undefined ? undefined : loadExpectations(expectFile);
   const matrix = options['matrix'] === true;
@@ -44,7 +45,7 @@ export async function check(io: Io, options: OptionValues): Promise<number> {
     configuration,
     secrets: secretRows(api.refs(), configuration, matrix ? principalsOf(configuration) : [principalOf(identity)]),
     matrix,
-    stores: options['offline'] === true ? undefined : await api.readiness(),
+    stores: offline ? undefined : await api.readiness(),
     comparison: expectations && compare(expectations, registries),
   };
   await io.stdout.write(options['json'] === true ? asJson(report) : asTables(report, io.stdout.isTTY));

@@ -27,7 +27,7 @@ export async function serve(io: Io, options: OptionValues): Promise<number> {
   const start = async (): Promise<Daemon> => {
     const inherited = takeInheritedSocket(environment);
     const listensOn = inherited === null ? 'own' : 'inherited';
-    return startDaemon(() => loadConfiguration(launchFile, { listensOn, environment }), {
+    return startDaemon(() => loadConfiguration(launchFile, { listensOn, environment, runsHere: true }), {
       environment,
       taken: createTakenVariables(environment),
       logFd: stdout.fd,

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
-import { getSystemErrorMap } from 'node:util';
+import { describeSystemError } from '../os/system_error.js';
 
 /**
  * The most that a configuration file may have: a hundred thousand refs and some more. Nothing is answered while one is
@@ -60,13 +60,6 @@ function firstLineThatIsNotUtf8(bytes: Buffer): number {
     line += 1;
     start = end + 1;
   }
-}
-
-/** `no such file or directory (ENOENT)`: what a system error's own message says, without the path. */
-function describeSystemError(error: unknown): string {
-  const { code, errno } = error as NodeJS.ErrnoException;
-  const [, text] = getSystemErrorMap().get(errno ?? 0) ?? [];
-  return text === undefined ? String(code) : `${text} (${String(code)})`;
 }
 
 export interface Running {

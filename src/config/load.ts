@@ -12,15 +12,23 @@ import {
 import { escapePointer, isMapping } from './pointer.js';
 import { ConfigError, type ConfigProblem, didYouMean } from './problems.js';
 import { checkSecrets, type PathSurroundings, type Registries, secretsPath } from './secrets_config.js';
+import type { Place } from './yaml_document.js';
 import { readYamlFile, type YamlFile } from './yaml_file.js';
 
+const AUDIT_FILE = '/log/audit_file';
+
 /** What a configuration is read for. */
-export interface ConfigSurroundings extends LaunchSurroundings, Partial<Pick<PathSurroundings, 'environment'>> {}
+export interface ConfigSurroundings extends LaunchSurroundings, Partial<Pick<PathSurroundings, 'environment'>> {
+  /** Whether a daemon is to run where this is read: elsewhere nothing is missed of what stands around its files. */
+  readonly runsHere?: boolean;
+}
 
 export interface Configuration extends LaunchConfig {
   /** As it was named. */
   readonly launchFile: string;
   readonly registries: Registries;
+  /** Where the launch file names the audit file, or would. */
+  readonly auditPlace: Place;
   /** Where each policy says who may read, by its name: `FILE:LINE`. */
   readonly policyPlaces: ReadonlyMap<string, string>;
   /** SHA-256 of both files, in hexadecimal. */
@@ -50,14 +58,15 @@ export function loadConfiguration(launchFile: string, surroundings: ConfigSurrou
     return yaml;
   }
 
-  function readLaunch(): CheckedLaunch | undefined {
+  function readLaunch(): (CheckedLaunch & Pick<Configuration, 'auditPlace'>) | undefined {
     const yaml = readYaml(launchFile, displayPath);
     if (yaml === undefined) return undefined;
     const launch = checkLaunch(yaml.data, dirname(launchFile), yaml.report, surroundings);
     const { auditFile, secrets } = launch;
-    const problem = auditFile === undefined ? null : auditPathProblem(auditFile, launchFile, secrets?.file);
-    if (problem !== null) yaml.report('/log/audit_file', problem);
-    return launch;
+    const around = { launchFile, secretsFile: secrets?.file, runsHere: surroundings.runsHere === true };
+    const problem = auditFile === undefined ? null : auditPathProblem(auditFile, around);
+    if (problem !== null) yaml.report(AUDIT_FILE, problem);
+    return { ...launch, auditPlace: yaml.placeOf(AUDIT_FILE) };
   }
 
   function readSecrets({ file, section }: SecretsPlace): Registries | undefined {
@@ -82,7 +91,15 @@ export function loadConfiguration(launchFile: string, surroundings: ConfigSurrou
   const policyPlaces = new Map(
     registries.policies.names().map((name) => [name, placeInSecrets(`/policies/${name}/allowed_principals`)]),
   );
-  return { ...launch.config, launchFile, registries, policyPlaces, digest: hash.digest('hex'), loadedAt: new Date() };
+  return {
+    ...launch.config,
+    launchFile,
+    registries,
+    auditPlace: launch.auditPlace,
+    policyPlaces,
+    digest: hash.digest('hex'),
+    loadedAt: new Date(),
+  };
 }
 
 /** The launch file's first, as it was read first; then by place. */

@@ -3,9 +3,10 @@ import { type BigIntStats, statSync } from 'node:fs';
 /** What a path leads to; `nothing` where nothing is, `unknown` where this user may not look or the path cannot be followed. */
 export type PathLook = BigIntStats | 'nothing' | 'unknown';
 
-export function lookAtPath(path: string): PathLook {
+/** With `lstat` a link stands for itself. */
+export function lookAtPath(path: string, stat: typeof statSync = statSync): PathLook {
   try {
-    return statSync(path, { bigint: true });
+    return stat(path, { bigint: true });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     return code === 'ENOENT' || code === 'ENOTDIR' ? 'nothing' : 'unknown';

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { run } from '../../src/cli/run.js';
@@ -156,6 +156,15 @@ t.test('--offline probes nothing', async (t) => {
   t.notOk(existsSync(marker), 'nothing was started');
   t.equal(await run(['check', '--launch', launch], memoryIo()), 69);
   t.ok(existsSync(marker), 'and without --offline it was');
+});
+
+t.test('the folder of an audit file is missed where the daemon is to run, but not with --offline', async (t) => {
+  const launch = configuration(t);
+  appendFileSync(launch, 'log: { audit_file: missing/audit.jsonl }\n');
+  const io = memoryIo();
+  t.equal(await run(['check', '--launch', launch], io), 78);
+  t.match(io.errors(), `${launch}:4:20: log.audit_file: stands in a folder that is not there (`);
+  t.equal(await run(['check', '--launch', launch, '--offline'], memoryIo()), 0);
 });
 
 t.test('a configuration in error ends with 78: every error on stderr, nothing on stdout', async (t) => {

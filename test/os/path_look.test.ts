@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, symlinkSync } from 'node:fs';
+import { linkSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { isSameFile, lookAtPath, type PathLook } from '../../src/os/path_look.js';
@@ -13,6 +13,15 @@ t.test('a file is the same by whatever name', (t) => {
     t.ok(isSameFile(lookAtPath(file), lookAtPath(join(folder, name))), name);
   }
   t.notOk(isSameFile(lookAtPath(file), lookAtPath(writeFile(folder, 'other', ''))));
+  t.end();
+});
+
+t.test('a link may stand for itself', (t) => {
+  const folder = temporaryFolder(t);
+  const file = writeFile(folder, 'file', '');
+  symlinkSync(file, join(folder, 'symlink'));
+  t.ok(isSameFile(lookAtPath(file), lookAtPath(file, lstatSync)));
+  t.notOk(isSameFile(lookAtPath(file), lookAtPath(join(folder, 'symlink'), lstatSync)));
   t.end();
 });
 
