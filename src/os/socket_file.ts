@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, linkSync, lstatSync, rmSync, type Stats, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, linkSync, lstatSync, rmdirSync, rmSync, type Stats, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { made, makeFolders } from './folders.js';
+import { describeSystemError } from './system_error.js';
 
 export interface SocketFile {
   /** Absolute. */
@@ -34,17 +35,29 @@ export async function listenOnFile(server: Server, file: SocketFile): Promise<Ow
   } catch (error) {
     server.close();
     if (error instanceof SocketError) throw error;
-    throw new SocketError(`${file.path}: the socket cannot be made: ${codeOf(error)}`);
+    throw new SocketError(`${file.path}: the socket cannot be made: ${whatToDo(error, file.path)}`);
   }
+}
+
+function whatToDo(error: unknown, socket: string): string {
+  const { code, syscall = '', path = socket } = error as NodeJS.ErrnoException;
+  if (code !== 'EACCES') return `${describeSystemError(error)}; choose another path`;
+  // Where folders are missing, it is the one above the first of them.
+  const folder = dirname(['lstat', 'mkdir'].includes(syscall) ? path : socket);
+  return `${describeSystemError(error)}: let the daemon's user enter and write ${folder}, or choose another path`;
 }
 
 async function listen(server: Server, { path, mode, gid }: SocketFile): Promise<OwnedSocketFile> {
   const folder = dirname(path);
-  makeFolder(folder, gid);
+  function giveToGroup(file: string): void {
+    if (gid !== undefined) give(file, gid, path);
+  }
+
+  makeFolder(folder, gid === undefined ? 0o700 : 0o750, giveToGroup);
   const temporary = join(folder, `.${process.pid}.${randomBytes(6).toString('hex')}`);
   try {
     await bind(server, temporary);
-    if (gid !== undefined) chownSync(temporary, -1, gid);
+    giveToGroup(temporary);
     chmodSync(temporary, mode);
     const own = lstatSync(temporary);
     while (!linked(temporary, path)) await removeDeadSocket(path, temporary);
@@ -58,11 +71,26 @@ async function listen(server: Server, { path, mode, gid }: SocketFile): Promise<
   }
 }
 
-function makeFolder(folder: string, gid: number | undefined): void {
+function give(file: string, gid: number, socket: string): void {
+  try {
+    chownSync(file, -1, gid);
+  } catch (error) {
+    if (codeOf(error) !== 'EPERM') throw error;
+    const remedy = "make the daemon's user a member of it, or choose another group";
+    throw new SocketError(`${socket}: the socket may not be given to group ${gid}: ${remedy}`);
+  }
+}
+
+function makeFolder(folder: string, mode: number, giveToGroup: (folder: string) => void): void {
   const umask = process.umask(0);
   try {
-    makeFolders(folder, gid === undefined ? 0o700 : 0o750, (above) => {
-      if (gid !== undefined) chownSync(above, -1, gid);
+    makeFolders(folder, mode, (above) => {
+      try {
+        giveToGroup(above);
+      } catch (error) {
+        rmdirSync(above); // the next start would take it as it is
+        throw error;
+      }
     });
   } finally {
     process.umask(umask);

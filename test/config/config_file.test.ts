@@ -14,13 +14,11 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { fileProblem, folderProblem, readConfigFile, runningUser } from '../../src/config/config_file.js';
+import { asStranger, STRANGER } from '../support/stranger.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 
 const isRoot = process.geteuid?.() === 0;
 const skip = isRoot ? false : 'only root can give files to others';
-
-/** A uid and a gid that nobody here has. */
-const STRANGER = 54_321;
 
 /** What is wrong with a file; nothing when it is read. */
 function problemsOf(file: string): readonly string[] {
@@ -127,23 +125,9 @@ t.test('a file that the running user may not read is told', (t) => {
   const folder = temporaryFolder(t);
   chmodSync(folder, 0o755);
   const file = writeFile(folder, 'f.yaml', 'a: 1', 0o000);
-  asUser(STRANGER, () => t.same(problemsOf(file), ['cannot be read: permission denied (EACCES)']));
+  asStranger(() => t.same(problemsOf(file), ['cannot be read: permission denied (EACCES)']));
   t.end();
 });
-
-/** Root may read everything: it has to be somebody else for a while. Others are somebody else already. */
-function asUser(uid: number, call: () => void): void {
-  if (!isRoot) {
-    call();
-    return;
-  }
-  process.seteuid?.(uid);
-  try {
-    call();
-  } finally {
-    process.seteuid?.(0);
-  }
-}
 
 // --- who could have written it
 
@@ -297,7 +281,7 @@ t.test("files of root and of the running user are read, and their group may be t
   const { uid, gid } = { uid: STRANGER, gid: process.getegid?.() ?? 0 };
   chownSync(own, uid, gid);
   chownSync(folder, uid, gid);
-  asUser(uid, () => {
+  asStranger(() => {
     t.same(problemsOf(own), []);
     t.same(problemsOf(ofRoot), []);
   });
