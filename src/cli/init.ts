@@ -6,6 +6,7 @@ import { didYouMean } from '../config/problems.js';
 import { check } from '../config/schema.js';
 import { printable } from '../domain/printable.js';
 import { makeFolders } from '../os/folders.js';
+import { describeSystemError } from '../os/system_error.js';
 import { type OptionValues, requiredOption, UsageError } from './arguments.js';
 import { EXIT } from './exit_status.js';
 import { type FirstFiles, firstFiles } from './first_files.js';
@@ -14,6 +15,8 @@ import { complain, type Io } from './io.js';
 
 /** How often an answer may be wrong before it is given up. */
 const TRIES = 3;
+
+const IS_THERE = 'is there already, and nothing is overwritten';
 
 const IDENTITY = LAUNCH_SCHEMA.properties.identity.properties;
 
@@ -69,14 +72,14 @@ export async function init(io: Io, options: OptionValues): Promise<number> {
   const paths = { launch: join(folder, 'launch.yaml'), secrets: join(folder, 'secrets.yaml') };
   // Before anybody is asked for anything; what appears meanwhile is not overwritten either.
   const there = Object.values(paths).find(isThere);
-  if (there !== undefined) return refuse(io, there, 'EEXIST');
+  if (there !== undefined) return refuse(io, { path: there, why: IS_THERE });
   for (const question of missing) answers.set(question.name, await ask(io, question));
 
   const answerTo = (name: Question['name']): string => answers.get(name) as string;
   const identity = { machine: answerTo('machine'), environment: answerTo('environment'), role: answerTo('role') };
   const files = firstFiles(identity, answerTo('backend') as FirstBackend);
   const failed = writeBoth(folder, paths, files);
-  if (failed !== null) return refuse(io, failed.path, failed.code);
+  if (failed !== null) return refuse(io, failed);
   await io.stdout.write(nextSteps(folder, paths, files));
   return EXIT.ok;
 }
@@ -91,8 +94,12 @@ function isThere(path: string): boolean {
   }
 }
 
-async function refuse(io: Io, path: string, code: string): Promise<number> {
-  const why = code === 'EEXIST' ? 'is there already, and nothing is overwritten' : `cannot be made (${code})`;
+interface Failed {
+  readonly path: string;
+  readonly why: string;
+}
+
+async function refuse(io: Io, { path, why }: Failed): Promise<number> {
   await complain(io, 'mxm-secretsd init', `${path}: ${why}`);
   return EXIT.cannotCreate;
 }
@@ -112,7 +119,7 @@ async function ask(io: Io, { name, placeholder, text, wrong }: Question): Promis
 type Paths = Readonly<Record<'launch' | 'secrets', string>>;
 
 /** Both or none. Throws a ConfigError where a daemon would refuse them, as in a folder that everybody may write. */
-function writeBoth(folder: string, paths: Paths, files: FirstFiles): { path: string; code: string } | null {
+function writeBoth(folder: string, paths: Paths, files: FirstFiles): Failed | null {
   const made: string[] = [];
   let at = folder;
   try {
@@ -132,7 +139,11 @@ function writeBoth(folder: string, paths: Paths, files: FirstFiles): { path: str
   } catch (error) {
     for (const path of made) rmSync(path, { force: true });
     if (!isSystemError(error)) throw error;
-    return { path: at, code: error.code };
+    if (error.code === 'EEXIST') return { path: at, why: IS_THERE };
+    return {
+      path: at,
+      why: `cannot be made: ${describeSystemError(error)}; name a folder that you may write with --dir`,
+    };
   }
 }
 

@@ -132,13 +132,16 @@ t.test('a folder that cannot be made or written ends with 73', async (t) => {
   const file = writeFile(temporaryFolder(t), 'file', '');
   const io = memoryIo();
   t.equal(await run(['init', '--dir', join(file, 'a'), ...ALL], io), 73);
-  t.match(io.errors(), /^mxm-secretsd init: .*file\/a: cannot be made \(ENOTDIR\)\n$/);
+  t.match(
+    io.errors(),
+    /^mxm-secretsd init: .*file\/a: cannot be made: not a directory \(ENOTDIR\); name a folder that you may write with --dir\n$/,
+  );
 });
 
 t.test('a folder in /proc, where none can be made, ends with 73 too', async (t) => {
   const io = memoryIo();
   t.equal(await run(['init', '--dir', '/proc/x', ...ALL], io), 73);
-  t.match(io.errors(), /^mxm-secretsd init: \/proc\/x: cannot be made \([A-Z]+\)\n$/);
+  t.match(io.errors(), /^mxm-secretsd init: \/proc\/x: cannot be made: .+ \([A-Z]+\); name a folder .*\n$/);
 });
 
 t.test('where the daemon would refuse the files there are none', async (t) => {
