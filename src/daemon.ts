@@ -37,7 +37,7 @@ const OTHER_DESCRIPTORS = 64;
 export interface Daemon {
   /**
    * Reads the configuration again and swaps it in as one; in error, or with another identity or socket, the last good
-   * one stays. Either way the audit file is opened anew.
+   * one stays. Either way the audit file is opened anew, if another stands there by now.
    */
   reload(): void;
   /** Lets requests in flight finish, answers later ones `shutting_down`, removes the socket. */
@@ -175,6 +175,8 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
   }
 
   function swapAudit(next: Configuration): void {
+    // What a FIFO has not yet taken of a record is written on later: another writer would begin within it.
+    if (next.auditFile !== undefined && auditFile?.isAt(next.auditFile) === true) return;
     const opened = openAudit(next);
     void auditFile?.close();
     auditFile = opened;

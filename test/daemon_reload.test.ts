@@ -1,5 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { ask } from './support/http_client.js';
@@ -165,6 +178,37 @@ t.test('an audit file that cannot be opened stops the start, and leaves a runnin
     problems: [/log\.audit_file: cannot be opened: nobody reads the FIFO, or it is a socket: start its reader/],
   });
 });
+
+t.test('a FIFO that has not taken all that was begun gets no second writer, which would begin within it', async (t) => {
+  const fifo = join(temporaryFolder(t), 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const reader = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  t.teardown(() => closeSync(reader));
+  const daemon = await startDaemonProcess(t, {
+    secrets: secrets('a'),
+    env: ENVIRONMENT,
+    launch: `log: { audit_file: ${fifo} }\n`,
+  });
+  const fds = `/proc/${daemon.child.pid}/fd`;
+  const writers = (): number => readdirSync(fds).filter((fd) => linkOf(join(fds, fd)) === fifo).length;
+  const before = writers();
+  t.throws(() => {
+    for (;;) writeSync(reader, Buffer.alloc(4_096, '\n'));
+  }, /EAGAIN/);
+  const waiting = ask(daemon.socket, '/secrets/a');
+  await reload(daemon);
+  t.equal(writers(), before);
+  readSync(reader, Buffer.alloc(65_536));
+  t.equal((await waiting).status, 200);
+});
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return ''; // closed meanwhile
+  }
+}
 
 t.test('a reload that would append audit records to the secrets file is refused', async (t) => {
   const daemon = await startDaemonProcess(t, { secrets: secrets('a'), env: ENVIRONMENT });

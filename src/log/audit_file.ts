@@ -1,9 +1,12 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { isSameFile, lookAtPath } from '../os/path_look.js';
 import { createLineWriter, type LineWriter } from './line_writer.js';
 
 const LF = 0x0a;
 
 export interface AuditFile extends Pick<LineWriter, 'append'> {
+  /** Whether a path leads to the very file that is open. */
+  isAt(path: string): boolean;
   /** Closes the file once what was appended is written or given up. */
   close(): Promise<void>;
 }
@@ -16,7 +19,9 @@ export function openAuditFile(path: string, timeoutMs: number): AuditFile {
   const access = (isFifo ? constants.O_WRONLY : constants.O_RDWR) | constants.O_NONBLOCK;
   const fd = openSync(path, access | constants.O_APPEND | constants.O_CREAT, 0o600);
   const writer = createLineWriter(fd, timeoutMs, endsWithinLine(fd));
+  const opened = fstatSync(fd, { bigint: true });
   return {
+    isAt: (other) => isSameFile(opened, lookAtPath(other)),
     append: (line) => writer.append(line),
     async close() {
       await writer.close();

@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, closeSync, constants, mkdirSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { openAuditFile } from '../../src/log/audit_file.js';
@@ -67,6 +77,19 @@ t.test('a FIFO takes records while somebody reads it, and none that nobody would
   t.equal(await file.append('three\n'), true);
   t.equal(bytes.toString('latin1', 0, readSync(second, bytes)), 'three\n');
   closeSync(second);
+  await file.close();
+});
+
+t.test('a path leads to the open file until another stands there', async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'audit.jsonl');
+  const file = openAuditFile(path, 1_000);
+  t.ok(file.isAt(path));
+  renameSync(path, `${path}.1`);
+  t.notOk(file.isAt(path));
+  writeFile(folder, 'audit.jsonl', '');
+  t.notOk(file.isAt(path));
+  t.ok(file.isAt(`${path}.1`));
   await file.close();
 });
 
