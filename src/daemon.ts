@@ -15,6 +15,7 @@ import { createAudit } from './log/audit.js';
 import { type AuditFile, openAuditFile } from './log/audit_file.js';
 import { createLineWriter } from './log/line_writer.js';
 import { createLogger, kindOf } from './log/logger.js';
+import { outputEndsWithinLine } from './log/torn_line.js';
 import { createMetrics } from './metrics.js';
 import { descriptorLimit } from './os/descriptors.js';
 import type { OpenWay } from './os/hardening.js';
@@ -64,7 +65,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
   let configuration = load();
   let auditFile = openAudit(configuration);
   let lastError: ConfigStatus['lastError'] = null;
-  const writer = createLineWriter(logFd, AUDIT_TIMEOUT_MS);
+  const writer = createLineWriter(logFd, AUDIT_TIMEOUT_MS, outputEndsWithinLine(logFd));
   const log = createLogger(configuration.logLevel, writer);
   const gate = createGate(() => configuration.limits);
   const metrics = createMetrics({ gate, config: () => configuration });

@@ -244,6 +244,18 @@ t.test('a start that fails leaves nothing open', async (t) => {
   t.equal(readFileSync(socket, 'utf8'), 'theirs');
 });
 
+t.test('half a line that an earlier daemon has left on stdout does not swallow the first record', async (t) => {
+  const log = writeFile(temporaryFolder(t), 'log', '{"half');
+  const stdout = openSync(log, 'a');
+  t.teardown(() => closeSync(stdout));
+  const launch = 'log: { level: error }\n';
+  const daemon = await startDaemonProcess(t, { secrets: SECRETS, env: ENVIRONMENT, launch, stdout });
+  t.equal((await ask(daemon.socket, '/secrets/api_key')).status, 200);
+  const [half, record] = readFileSync(log, 'utf8').split('\n') as [string, string];
+  t.equal(half, '{"half');
+  t.match(JSON.parse(record), { event: 'secret_access', outcome: 'ok' });
+});
+
 t.test('a defect during a reload is told by its kind alone, and the daemon goes on', async (t) => {
   const { launchFile, socket, folder } = writeConfiguration(t, { secrets: SECRETS });
   const log = join(folder, 'log');

@@ -1,8 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { isSameFile, lookAtPath } from '../os/path_look.js';
 import { createLineWriter, type LineWriter } from './line_writer.js';
-
-const LF = 0x0a;
+import { endsWithinLine } from './torn_line.js';
 
 export interface AuditFile extends Pick<LineWriter, 'append'> {
   /** Whether a path leads to the very file that is open. */
@@ -28,12 +27,4 @@ export function openAuditFile(path: string, timeoutMs: number): AuditFile {
       closeSync(fd);
     },
   };
-}
-
-/** A daemon that was killed, or a full disk, may have left half a record. */
-function endsWithinLine(fd: number): boolean {
-  const { size } = fstatSync(fd);
-  const last = Buffer.alloc(1, LF);
-  if (size > 0) readSync(fd, last, 0, 1, size - 1);
-  return last[0] !== LF;
 }
