@@ -4,6 +4,9 @@ import { FIRST_STORES, type FirstBackend, type FirstStore } from './first_stores
 
 export type FirstIdentity = Pick<RuntimeIdentity, 'machine' | 'environment' | 'role'>;
 
+/** Beside the files. */
+export const FIRST_SOCKET = 'run/secrets.sock';
+
 export interface FirstFiles {
   readonly launch: string;
   readonly secrets: string;
@@ -22,7 +25,7 @@ identity:
   role: ${scalar(role)} # the principal that the policies name
 secrets: secrets.yaml
 socket:
-  path: run/secrets.sock
+  path: ${FIRST_SOCKET}
   mode: "0600"
 `,
     secrets: `# Which secrets there are, where they live and who may read them.

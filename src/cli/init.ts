@@ -1,6 +1,6 @@
 import { closeSync, lstatSync, openSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { LAUNCH_SCHEMA } from '../config/launch_config.js';
+import { join, resolve } from 'node:path';
+import { LAUNCH_SCHEMA, MAX_SOCKET_PATH_BYTES } from '../config/launch_config.js';
 import { loadConfiguration } from '../config/load.js';
 import { didYouMean } from '../config/problems.js';
 import { check } from '../config/schema.js';
@@ -9,7 +9,7 @@ import { makeFolders } from '../os/folders.js';
 import { describeSystemError } from '../os/system_error.js';
 import { type OptionValues, requiredOption, UsageError } from './arguments.js';
 import { EXIT } from './exit_status.js';
-import { type FirstFiles, firstFiles } from './first_files.js';
+import { FIRST_SOCKET, type FirstFiles, firstFiles } from './first_files.js';
 import { FIRST_BACKENDS, type FirstBackend, isFirstBackend } from './first_stores.js';
 import { complain, type Io } from './io.js';
 
@@ -55,6 +55,11 @@ function identityQuestion(name: 'role' | 'machine' | 'environment', placeholder:
 
 export async function init(io: Io, options: OptionValues): Promise<number> {
   const folder = options['dir'] === undefined ? '.' : requiredOption(options, 'dir', 'DIR');
+  const socketBytes = lengthOfSocketPath(folder);
+  if (socketBytes > MAX_SOCKET_PATH_BYTES) {
+    const length = `have ${socketBytes} bytes, and ${MAX_SOCKET_PATH_BYTES} are the most`;
+    throw new UsageError(`--dir DIR is too long: as an absolute path, ${FIRST_SOCKET} in it would ${length}`);
+  }
   const answers = new Map<string, string>();
   for (const { name, placeholder, wrong } of QUESTIONS) {
     const given = options[name];
@@ -82,6 +87,14 @@ export async function init(io: Io, options: OptionValues): Promise<number> {
   if (failed !== null) return refuse(io, failed);
   await io.stdout.write(nextSteps(folder, paths, files));
   return EXIT.ok;
+}
+
+function lengthOfSocketPath(folder: string): number {
+  try {
+    return Buffer.byteLength(resolve(folder, FIRST_SOCKET));
+  } catch {
+    return 0; // the working directory is gone, and nothing can be made in it
+  }
 }
 
 /** A link that leads nowhere, too. What cannot be looked at cannot be made either. */
@@ -162,7 +175,7 @@ ${fill((path) => shellWord(join(folder, path)))
 
 and in another terminal:
 
-  mxm-secretsd get example_key --socket ${shellWord(join(folder, 'run/secrets.sock'))}
+  mxm-secretsd get example_key --socket ${shellWord(join(folder, FIRST_SOCKET))}
 `;
 }
 

@@ -11,7 +11,7 @@ import { childOf, isMapping, splitPointer } from './pointer.js';
 import { check, type Checked, cleanText, closedObject, octalMode, oneOf, type Report, wholeNumber } from './schema.js';
 
 /** The longest path that the address of a Unix socket can hold. */
-const MAX_SOCKET_PATH_BYTES = 107;
+export const MAX_SOCKET_PATH_BYTES = 107;
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

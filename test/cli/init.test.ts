@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
@@ -144,13 +144,36 @@ t.test('a folder in /proc, where none can be made, ends with 73 too', async (t) 
   t.match(io.errors(), /^mxm-secretsd init: \/proc\/x: cannot be made: .+ \([A-Z]+\); name a folder .*\n$/);
 });
 
+t.test('a working directory that is gone ends with 73 too', async (t) => {
+  const before = process.cwd();
+  t.teardown(() => process.chdir(before));
+  const gone = temporaryFolder(t);
+  process.chdir(gone);
+  rmdirSync(gone);
+  const io = memoryIo();
+  t.equal(await run(['init', ...ALL], io), 73);
+  t.match(io.errors(), 'no such file or directory (ENOENT)');
+});
+
 t.test('where the daemon would refuse the files there are none', async (t) => {
-  const folder = join(temporaryFolder(t), 'd'.repeat(100));
+  const folder = temporaryFolder(t);
+  chmodSync(folder, 0o777);
   const io = memoryIo();
   t.equal(await run(['init', '--dir', folder, ...ALL], io), 78);
-  t.match(io.errors(), /socket\.path: is longer than/);
+  t.match(io.errors(), /launch\.yaml: stands in a folder that everybody may write/);
   t.equal(io.text(), '');
   t.same(readdirSync(folder), []);
+});
+
+t.test('a folder whose socket would have too long a path is refused before anything is asked or made', async (t) => {
+  const above = temporaryFolder(t);
+  const longest = join(above, 'd'.repeat(107 - `${above}//run/secrets.sock`.length));
+  const io = memoryIo({ isTTY: true, lines: [] });
+  t.equal(await run(['init', '--dir', `${longest}d`], io), 64);
+  const why = 'as an absolute path, run/secrets.sock in it would have 108 bytes, and 107 are the most';
+  t.match(io.errors(), `mxm-secretsd: --dir DIR is too long: ${why}\n`);
+  t.same(readdirSync(above), []);
+  t.equal(await run(['init', '--dir', longest, ...ALL], memoryIo()), 0);
 });
 
 t.test('without a terminal what is missing ends with 64', async (t) => {
