@@ -19,7 +19,7 @@ import { saysDecrypted, saysPlaintext } from './gpg_status.js';
 import { fileFingerprint, findProgram } from './program.js';
 
 /** Before it gopass ended an entry at a line of 64 KiB, and said nothing. */
-const OLDEST_VERSION = [1, 15, 8] as const;
+const OLDEST_VERSION = '1.15.8';
 
 /**
  * All that gopass gets of the environment: where its store and its keys are. Variables that redirect the store or
@@ -120,9 +120,9 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     const isOther = version.end === 'failed' && !isShortage(version.exitCode, version.stderr);
     if (isOther || version.end === 'too_large') return failure('backend_unavailable', 'other_program');
     if (version.end !== 'succeeded') return failureOf(version, env, signal);
-    const printed = /^gopass (\d+)\.(\d+)\.(\d+)/.exec(version.stdout.toString('latin1'));
-    if (printed === null) return failure('backend_unavailable', 'other_program');
-    if (isTooOld(printed.slice(1).map(Number))) return failure('backend_unavailable', 'program_too_old');
+    const [, printed] = /^gopass (\d+\.\d+\.\d+)/.exec(version.stdout.toString('latin1')) ?? [];
+    if (printed === undefined) return failure('backend_unavailable', 'other_program');
+    if (ordinal(printed) < ordinal(OLDEST_VERSION)) return failure('backend_unavailable', 'program_too_old');
     await findGpg(signal);
     if (!signal.aborted) verified = fingerprintOf(file);
     return file;
@@ -232,12 +232,9 @@ function isDecryptedIfByGpg(stderr: Buffer): boolean {
   return saysDecrypted(stderr) || !saysPlaintext(stderr);
 }
 
-function isTooOld(version: readonly number[]): boolean {
-  for (const [index, oldest] of OLDEST_VERSION.entries()) {
-    const number = version[index] ?? 0;
-    if (number !== oldest) return number < oldest;
-  }
-  return false;
+/** A number for each version, in their order. */
+function ordinal(version: string): number {
+  return version.split('.').reduce((number, part) => number * 10_000 + Number(part), 0);
 }
 
 async function failureOf(
