@@ -1,4 +1,5 @@
 import { isAbsolute } from 'node:path';
+import { MAX_SOCKET_PATH_BYTES } from '../domain/socket_path.js';
 
 /** Where a server listens: at a port, or at a Unix socket. */
 export interface ServerAddress {
@@ -7,9 +8,6 @@ export interface ServerAddress {
   /** Absolute; then the host says nothing. */
   readonly socketPath?: string;
 }
-
-/** The kernel's limit, as for our own socket. */
-const MAX_SOCKET_PATH_BYTES = 107;
 
 const FORM = 'must be https://HOST[:PORT], http://HOST[:PORT] on loopback, or unix:/PATH';
 

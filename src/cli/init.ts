@@ -1,10 +1,11 @@
 import { closeSync, lstatSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { LAUNCH_SCHEMA, MAX_SOCKET_PATH_BYTES } from '../config/launch_config.js';
+import { LAUNCH_SCHEMA } from '../config/launch_config.js';
 import { loadConfiguration } from '../config/load.js';
 import { didYouMean } from '../config/problems.js';
 import { check } from '../config/schema.js';
 import { printable } from '../domain/printable.js';
+import { MAX_SOCKET_PATH_BYTES } from '../domain/socket_path.js';
 import { makeFolders } from '../os/folders.js';
 import { describeSystemError } from '../os/system_error.js';
 import { type OptionValues, requiredOption, UsageError } from './arguments.js';

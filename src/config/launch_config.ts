@@ -2,6 +2,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import * as Type from '@sinclair/typebox';
 import { DEFAULT_LIMITS, LIMIT_RANGES, type Limits } from '../limits.js';
 import type { RuntimeIdentity } from '../domain/identity.js';
+import { MAX_SOCKET_PATH_BYTES } from '../domain/socket_path.js';
 import { findGroup, findUser, MAX_ID } from '../os/accounts.js';
 import { native } from '../os/native.js';
 import type { PeerRule } from '../os/peer.js';
@@ -9,9 +10,6 @@ import { MAX_TIMER_MS } from '../timer.js';
 import { IDENTITY_SCHEMA } from './identity.js';
 import { childOf, isMapping, splitPointer } from './pointer.js';
 import { check, type Checked, cleanText, closedObject, octalMode, oneOf, type Report, wholeNumber } from './schema.js';
-
-/** The longest path that the address of a Unix socket can hold. */
-export const MAX_SOCKET_PATH_BYTES = 107;
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
