@@ -1,5 +1,5 @@
 import * as Type from '@sinclair/typebox';
-import { cleanText, closedObject, forEditors, headerText, SEGMENTS_PATTERN } from '../config/schema.js';
+import { cleanText, closedObject, forEditors, hasBadSegment, headerText, SEGMENTS_PATTERN } from '../config/schema.js';
 import { childOf, escapePointer } from '../config/pointer.js';
 import type { SecretStore } from '../domain/secrets.js';
 import {
@@ -98,7 +98,7 @@ function checkKeys(at: (pointer: string) => unknown, tell: (pointer: string, mes
   checkAddresses(at, tell);
   for (const pointer of ['/mount', '/auth/mount']) {
     const mount = at(pointer);
-    if (typeof mount === 'string' && mount.split('/').some((segment) => ['', '.', '..'].includes(segment))) {
+    if (typeof mount === 'string' && hasBadSegment(mount)) {
       tell(pointer, 'must not have an empty, "." or ".." segment, nor begin or end with "/"');
     }
   }

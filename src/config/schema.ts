@@ -58,6 +58,12 @@ const SEGMENT = String.raw`(?!\.{1,2}(?:/|$))[^/]+`;
 /** With one slash between them, and none of them ".", ".." or empty. */
 export const SEGMENTS_PATTERN = `${SEGMENT}(?:/${SEGMENT})*`;
 
+const SEGMENTS = new RegExp(`^${SEGMENTS_PATTERN}$`);
+
+export function hasBadSegment(path: string): boolean {
+  return !SEGMENTS.test(path);
+}
+
 export function wholeNumberRule(minimum: number, maximum: number): string {
   return `must be a whole number from ${minimum} to ${maximum}`;
 }

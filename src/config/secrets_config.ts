@@ -14,6 +14,7 @@ import {
   cleanText,
   closedObject,
   forEditors,
+  hasBadSegment,
   identifier,
   IDENTIFIER_RULE,
   oneOf,
@@ -285,8 +286,4 @@ function pathProblems(path: string, kind: BackendKind | undefined): string[] {
 
 function found(...problems: readonly (string | false | null | undefined)[]): string[] {
   return problems.filter((problem) => typeof problem === 'string');
-}
-
-function hasBadSegment(path: string): boolean {
-  return path.split('/').some((segment) => segment === '' || segment === '.' || segment === '..');
 }
