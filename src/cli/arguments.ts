@@ -24,8 +24,6 @@ export type Invocation =
       readonly rest: readonly string[];
     };
 
-const GLOBAL_OPTIONS = { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } } as const;
-
 export function parseCommandLine(argv: readonly string[]): Invocation {
   const [first, ...rest] = argv;
   if (first === '--help' || first === '-h') return { kind: 'help' };
@@ -64,20 +62,25 @@ interface Parsed {
 }
 
 function parse(command: Command, args: readonly string[]): Parsed {
+  const known: Readonly<Record<string, Option>> = { ...command.options, ...OPTIONS_OF_ALL };
   const options = Object.fromEntries(
-    Object.entries(command.options).map(([name, { value, repeats = false }]) => [
+    Object.entries(known).map(([name, { value, short, repeats = false }]) => [
       name,
-      { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: repeats },
+      {
+        type: value === undefined ? ('boolean' as const) : ('string' as const),
+        multiple: repeats,
+        ...(short !== undefined && { short }),
+      },
     ]),
   );
   const { values, positionals, tokens } = parseArgs({
     args: [...args],
-    options: { ...options, ...GLOBAL_OPTIONS },
+    options,
     strict: false, // what it says of an error is not always right
     tokens: true,
   });
   for (const token of tokens) {
-    if (token.kind === 'option') checkOption(command, token);
+    if (token.kind === 'option') checkOption(command, known, token);
   }
   const terminator = tokens.find(({ kind }) => kind === 'option-terminator');
   const after = command.runsCommand && terminator ? args.slice(terminator.index + 1) : [];
@@ -93,8 +96,11 @@ interface GivenOption {
   readonly inlineValue: boolean | undefined;
 }
 
-function checkOption(command: Command, { name, rawName, value, inlineValue }: GivenOption): void {
-  const known: Readonly<Record<string, Option>> = { ...command.options, ...OPTIONS_OF_ALL };
+function checkOption(
+  command: Command,
+  known: Readonly<Record<string, Option>>,
+  { name, rawName, value, inlineValue }: GivenOption,
+): void {
   if (!Object.hasOwn(known, name)) {
     const names = Object.keys(known).map((key) => `--${key}`);
     throw new UsageError(`${command.name} has no option ${rawName}${didYouMean(rawName, names)}`);

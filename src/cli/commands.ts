@@ -10,6 +10,8 @@ export interface Option {
   /** What stands for its value in the help; undefined for a flag. */
   readonly value?: string;
   readonly help: string;
+  /** A letter for it. */
+  readonly short?: string;
   /** May be given more than once. */
   readonly repeats?: true;
   /** The command does nothing without it. */

@@ -15,7 +15,7 @@ export function optionUsage(name: string, { value }: Option): string {
 
 /** The options that every command has, in the help and wherever else options are listed. */
 export const OPTIONS_OF_ALL: Readonly<Record<string, Option>> = {
-  help: { help: 'prints the help' },
+  help: { help: 'prints the help', short: 'h' },
   version: { help: 'prints the version' },
 };
 
