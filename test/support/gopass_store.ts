@@ -33,6 +33,8 @@ export interface GopassStore {
   insert(location: string, content: string | Uint8Array, recipient?: Key): string;
   /** To the store's key unless others are named. */
   encrypt(content: string | Uint8Array, ...recipients: readonly Key[]): Buffer;
+  /** To the store's key, after so many that are not there. */
+  encryptToMany(content: string, count: number): Buffer;
   /** Without saying to whom. */
   encryptHidden(content: string | Uint8Array, recipient: Key): Buffer;
   /** What OpenPGP has for content that is not encrypted, by name. */
@@ -92,6 +94,8 @@ export function createGopassStore(t: Ending, { initialise = true } = {}): Gopass
     return { fingerprint: fieldOf('fpr')[0]!, keygrip: fieldOf('grp')[1]! };
   }
 
+  const deleteSecretKey = ({ fingerprint }: Key): void => void gpg(['--delete-secret-keys', fingerprint]);
+
   const key = createKey('daemon');
 
   const encryptTo = (option: string, content: string | Uint8Array, recipients: readonly Key[]): Buffer =>
@@ -108,7 +112,7 @@ export function createGopassStore(t: Ending, { initialise = true } = {}): Gopass
     folder,
     key,
     createKey,
-    deleteSecretKey: ({ fingerprint }) => void gpg(['--delete-secret-keys', fingerprint]),
+    deleteSecretKey,
     unlock(locked, passphrase) {
       // Decrypting something is what makes the agent keep the passphrase.
       gpg(['--pinentry-mode=loopback', '--passphrase', passphrase, '--decrypt'], encrypt('x', locked));
@@ -127,6 +131,13 @@ export function createGopassStore(t: Ending, { initialise = true } = {}): Gopass
       return file;
     },
     encrypt,
+    encryptToMany(content, count) {
+      const other = createKey('other');
+      const ofOther = encrypt('x', other);
+      deleteSecretKey(other);
+      const toOther = ofOther.subarray(0, 2 + ofOther[1]!); // the first packet: its kind, its length, its bytes
+      return Buffer.concat([...Array.from({ length: count }, () => toOther), encrypt(content)]);
+    },
     encryptHidden: (content, recipient) => encryptTo('--hidden-recipient', content, [recipient]),
     unencrypted: (content) => ({
       stored: gpg(['--store'], content),

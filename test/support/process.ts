@@ -17,9 +17,9 @@ const builtAt = statSync(BUILT[1]!, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 for (const [folder, ending] of [
   ['src', '.ts'],
   ['bundle', '.js'],
-]) {
-  for (const name of readdirSync(new URL(folder!, ROOT), { recursive: true, encoding: 'utf8' })) {
-    if (name.endsWith(ending!) && statSync(new URL(`${folder}/${name}`, ROOT)).mtimeMs > builtAt) {
+] as const) {
+  for (const name of readdirSync(new URL(folder, ROOT), { recursive: true, encoding: 'utf8' })) {
+    if (name.endsWith(ending) && statSync(new URL(`${folder}/${name}`, ROOT)).mtimeMs > builtAt) {
       throw new Error(`what is built is older than ${folder}/${name}: npm run build`);
     }
   }
