@@ -1,15 +1,17 @@
+import { renameSync, symlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { fakeGopass } from '../test/support/fake_gopass.js';
 import { createGopassStore, type GopassStore } from '../test/support/gopass_store.js';
 import { ask } from '../test/support/http_client.js';
 import { onPath, realGopass, realGpg, skipWithout } from '../test/support/real_component.js';
-import type { Ending } from '../test/support/temporary.js';
+import { type Ending, temporaryFolder } from '../test/support/temporary.js';
 import type { Bench, Results, Surroundings, Table, Target } from './bench.js';
 import { type Callers, requestFor, startCallers, startedHow } from './load.js';
 import { cumulative, type Plot } from './plot.js';
 import { cpuMs } from './process_cost.js';
 import { allLatencies, type Contender, costs, inTurn, p50s, p99, rates, type Round, roundOf } from './rounds.js';
-import { serveDaemon, type Served, type ServedDaemon } from './served.js';
+import { serveDaemon, type ServedDaemon } from './served.js';
 import { ratioOf, type Spread, spreadOf, tell } from './statistics.js';
 
 const CALLERS = [1, 2, 4, 8, 16] as const;
@@ -26,11 +28,11 @@ const CONFIGURATION = {
   policies: { open: { allowed_principals: ['marketdata'] } },
 };
 
-/** Secrets of a gopass that starts quickly, for the daemon to become warm with. */
-const QUICK_NAMES = NAMES.map((name) => `quick_${name}`);
-
-/** The callers meanwhile, one after the other, and how many times as long as in other benches each of them goes on. */
+/** The callers of a daemon that becomes warm, and how many times as long as in other benches each number of them goes on. */
 const WARMING = { callers: [1, NAMES.length, 1], times: 3 } as const;
+
+/** Rounds are fewer and longer than elsewhere by it: in half a second each of 16 callers asks but twice. */
+const LONGER = 2;
 
 const DAEMON = 'mxm-secretsd';
 const DIRECT = '`gopass show`';
@@ -45,39 +47,57 @@ export const gopassBench: Bench = {
 
 /** A store of gopass with an entry for each name, and a daemon over it. */
 export async function serveGopass({ t }: Surroundings) {
-  const store = createGopassStore(t);
-  for (const name of NAMES) store.insert(`${ROOT}/${name}`, `value of ${name}\n`);
+  const store = createStore(t);
   const [name] = NAMES as [string];
-  const daemon = await serveStore(t, store);
+  const daemon = await serveStore(t, store, store.gopass);
   return { store, daemon, name, show: showCommand(store.gopass, name), configuration: CONFIGURATION };
 }
 
+function createStore(t: Ending): GopassStore {
+  const store = createGopassStore(t);
+  for (const name of NAMES) store.insert(`${ROOT}/${name}`, `value of ${name}\n`);
+  return store;
+}
+
 /** `launch`: further sections of its launch file, as YAML. */
-function serveStore(t: Ending, { gopass, environment: env }: GopassStore, launch = ''): Promise<ServedDaemon> {
-  const { refs, policies } = CONFIGURATION;
-  const secrets = {
-    stores: {
-      red: { ...CONFIGURATION.stores.red, binary: gopass },
-      quick: { backend: 'gopass', root: 'mxm', binary: fakeGopass(t, 'echo value').file },
-    },
-    refs: {
-      ...refs,
-      ...Object.fromEntries(QUICK_NAMES.map((name) => [name, { store: 'quick', path: name, policy: 'open' }])),
-    },
-    policies,
-  };
+function serveStore(t: Ending, { environment: env }: GopassStore, binary: string, launch = ''): Promise<ServedDaemon> {
+  const secrets = { ...CONFIGURATION, stores: { red: { ...CONFIGURATION.stores.red, binary } } };
   return serveDaemon(t, { secrets: JSON.stringify(secrets), env, launch });
 }
 
 /**
- * What a daemon does is compiled as it is done again and again, which takes far more requests than gopass answers in a
- * minute, and anew when it is done otherwise than before: so with one caller and with all.
+ * A daemon that has become warm. What it does is compiled as it is done again and again, which takes far more requests
+ * than gopass answers in a minute, and anew when it is done otherwise than before: so with one caller and with all, and
+ * of the store that is measured. Meanwhile a script stands in for gopass, and says what gopass says.
  */
-async function warmUp(callers: Callers, { socket }: Served, { warmUpMs }: Surroundings['pace']): Promise<void> {
-  const requests = QUICK_NAMES.map((name) => requestFor(`/secrets/${name}`));
+async function serveWarm(
+  { t, pace }: Surroundings,
+  store: GopassStore,
+  callers: Callers,
+  launch = '',
+): Promise<ServedDaemon> {
+  const folder = temporaryFolder(t);
+  const binary = join(folder, 'gopass');
+  symlinkSync(standIn(t, store), binary);
+  const daemon = await serveStore(t, store, binary, launch);
+  const requests = NAMES.map((name) => requestFor(`/secrets/${name}`));
   for (const count of WARMING.callers) {
-    await callers.load({ socket, callers: count, ms: WARMING.times * warmUpMs, requests });
+    await callers.load({ socket: daemon.socket, callers: count, ms: WARMING.times * pace.warmUpMs, requests });
   }
+  const real = join(folder, 'real');
+  symlinkSync(store.gopass, real);
+  renameSync(real, binary);
+  return daemon;
+}
+
+/** Says, in no time, what gopass and gpg say of an entry when the daemon asks. */
+function standIn(t: Ending, store: GopassStore): string {
+  const [name] = NAMES as [string];
+  const [, ...args] = showCommand(store.gopass, name);
+  const { status, stdout, stderr } = store.run(args, { GOPASS_GPG_OPTS: '--batch --status-fd=2' });
+  if (status !== 0) throw new Error(`gopass show: ${stderr}`);
+  const print = (text: string): string => `printf %s '${text.replaceAll("'", "'\\''")}'`;
+  return fakeGopass(t, `${print(stderr)} >&2\n${print(stdout.toString())}`).file;
 }
 
 function showCommand(gopass: string, name: string): string[] {
@@ -93,11 +113,13 @@ interface Level {
 
 async function run(surroundings: Surroundings): Promise<Results> {
   const { t, pace, progress } = surroundings;
-  const { store, daemon } = await serveGopass(surroundings);
+  const store = createStore(t);
   const callers = startCallers(t, store.environment);
   const toldCallers = startCallers(t, { ...store.environment, GOPASS_GPG_BINARY: onPath('gpg') });
   const requests = NAMES.map((name) => requestFor(`/secrets/${name}`));
   const commands = NAMES.map((name) => showCommand(store.gopass, name));
+  progress('gopass: warming up');
+  const daemon = await serveWarm(surroundings, store, callers);
   const contenders = CALLERS.flatMap((count): (Contender & { callers: number })[] => [
     {
       name: DAEMON,
@@ -108,15 +130,12 @@ async function run(surroundings: Surroundings): Promise<Results> {
     { name: DIRECT, callers: count, measure: (ms) => callers.start({ callers: count, ms, commands }) },
     { name: TOLD, callers: count, measure: (ms) => toldCallers.start({ callers: count, ms, commands }) },
   ]);
-  progress('gopass: warming up');
-  await warmUp(callers, daemon, pace);
   for (const contender of contenders.slice(0, 3)) await contender.measure(pace.warmUpMs);
   let round = 0;
-  const measured = await inTurn(pace.rounds, contenders, (contender) => {
+  const measured = await inLongerTurns(pace, contenders, ({ name, callers: count }) => {
     progress(
-      `gopass: ${contender.name.replaceAll('`', '')}, callers: ${contender.callers}, round ${1 + Math.floor(round++ / contenders.length)}`,
+      `gopass: ${name.replaceAll('`', '')}, callers: ${count}, round ${1 + Math.floor(round++ / contenders.length)}`,
     );
-    return roundOf(contender, pace.commandMs);
   });
   const levels = CALLERS.map((count): Level => {
     const of = (wanted: string): readonly Round[] =>
@@ -166,10 +185,21 @@ async function run(surroundings: Surroundings): Promise<Results> {
     targets: targetsOf(levels, wider, shared.calls),
     notes: [
       `A \`GET\` over the socket, on kept connections, beside \`gopass show -n -- ENTRY\` of the same entries, as a user would start it. The daemon runs the same, and tells gopass by a variable where gpg is, which it would start gpgconf for each time: to see what that is worth the command is started so, too. Commands are started with ${startedHow()} by a process that lives on, their output read through a pipe; the key has no passphrase. Each caller has a secret of its own. The daemon runs as many gopass at once as there are cores.`,
-      `Before it is measured a daemon has answered requests for ${(WARMING.callers.length * WARMING.times * pace.warmUpMs) / 1_000} s, of one caller and of all, that a script answers in the place of gopass, so that its own code is compiled, as it is after the first minutes of its life.`,
+      `Before it is measured a daemon has answered requests for ${(WARMING.callers.length * WARMING.times * pace.warmUpMs) / 1_000} s, of one caller and of all, with a script in the place of gopass that says what gopass says, so that its own code is compiled, as it is after the first minutes of its life.`,
       'CPU is that of the daemon and its children, and on the other side of the process that starts the commands and its children. gpg-agent, which serves all, is in none.',
     ],
   };
+}
+
+function inLongerTurns<T extends Contender>(
+  { rounds, commandMs }: Surroundings['pace'],
+  contenders: readonly T[],
+  begins: (contender: T) => void,
+): Promise<Map<T, Round[]>> {
+  return inTurn(Math.ceil(rounds / LONGER), contenders, (contender) => {
+    begins(contender);
+    return roundOf(contender, LONGER * commandMs);
+  });
 }
 
 function cells(rounds: readonly Round[], limit: readonly Round[]): string[] {
@@ -197,17 +227,17 @@ interface Wider {
 
 /** What `limits.backend_concurrency` is worth when all of them ask. */
 async function moreAtOnce(
-  { t, pace }: Surroundings,
+  surroundings: Surroundings,
   store: GopassStore,
   callers: Callers,
   commands: readonly string[][],
 ): Promise<Wider> {
+  const { pace } = surroundings;
   const cores = availableParallelism();
   const requests = NAMES.map((name) => requestFor(`/secrets/${name}`));
   const contenders: Contender[] = [];
   for (const atOnce of [cores, cores + 1, 2 * cores]) {
-    const daemon = await serveStore(t, store, `limits: { backend_concurrency: ${atOnce} }\n`);
-    await warmUp(callers, daemon, pace);
+    const daemon = await serveWarm(surroundings, store, callers, `limits: { backend_concurrency: ${atOnce} }\n`);
     contenders.push({
       name: String(atOnce),
       measure: (ms) => callers.load({ socket: daemon.socket, callers: requests.length, ms, requests }),
@@ -215,7 +245,7 @@ async function moreAtOnce(
   }
   contenders.push({ name: DIRECT, measure: (ms) => callers.start({ callers: commands.length, ms, commands }) });
   for (const contender of contenders) await contender.measure(pace.warmUpMs);
-  const measured = [...(await inTurn(pace.rounds, contenders, (contender) => roundOf(contender, pace.commandMs)))];
+  const measured = [...(await inLongerTurns(pace, contenders, () => undefined))];
   const rounds = measured.map(([, of]) => rates(of)) as [number[], ...number[][]];
   const [[least], widest, direct] = [rounds, rounds.at(-2) ?? [], rounds.at(-1) ?? []];
   return {
@@ -235,7 +265,7 @@ async function moreAtOnce(
 }
 
 /** How many backend calls 16 callers cost who ask for one secret at the same time. */
-async function identicalRequests(callers: Callers, { socket }: Served, times: number) {
+async function identicalRequests(callers: Callers, { socket }: ServedDaemon, times: number) {
   const calls: number[] = [];
   const ms: number[] = [];
   for (let time = 0; time < times; time += 1) {
