@@ -18,6 +18,7 @@ RUN --mount=type=cache,target=/root/.npm npm run --silent build \
   && npm ci --ignore-scripts --no-audit --no-fund --omit=dev
 COPY LICENSE ./
 RUN mkdir -p /opt/mxm-secretsd \
+  && rm dist/.tsbuildinfo \
   && mv package.json LICENSE schema dist node_modules /opt/mxm-secretsd
 
 # The gopass of gopasspw, at the versions that the project is tested with.
