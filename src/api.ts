@@ -29,6 +29,8 @@ export interface SecretsApiOptions {
   readonly taken?: BackendSurroundings['taken'];
   /** Shared by several instances that are to keep one bound together; default: one of its own. */
   readonly gate?: Gate;
+  /** The instance that this one takes the place of: what keeps a store of both unready goes on doing so. */
+  readonly replaces?: SecretsApi | undefined;
   /** Told of each backend call that has ended, and of the seconds that it took. */
   readonly onBackendCall?: (store: SecretStore, seconds: number) => void;
 }
@@ -94,7 +96,9 @@ export class SecretsApi {
     const backendOf = (store: string): Backend => backends.get(store) as Backend;
 
     this.#registries = registries;
-    this.#readiness = createReadiness([...registries.stores.values()], backendOf, limits.backendTimeoutMs);
+    const { replaces } = options;
+    const before = replaces && replaces.#readiness;
+    this.#readiness = createReadiness([...registries.stores.values()], backendOf, limits.backendTimeoutMs, before);
     this.#retriever = createRetriever({
       backendOf,
       gate: options.gate ?? createGate(() => limits),

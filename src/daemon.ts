@@ -114,8 +114,8 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
     return { path: inherited.path, remove: () => undefined };
   }
 
-  function serve({ identity, registries, limits, connections }: Configuration): Serving {
-    const api = new SecretsApi(registries, { limits, environment, taken, gate, onBackendCall });
+  function serve({ identity, registries, limits, connections }: Configuration, replaces?: SecretsApi): Serving {
+    const api = new SecretsApi(registries, { limits, environment, taken, gate, replaces, onBackendCall });
     taken?.take(variablesOf(registries));
     return { identity, api, connections };
   }
@@ -205,7 +205,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
         refuseChanges(configuration, next);
         swapAudit(next);
         configuration = next;
-        serving = serve(next);
+        serving = serve(next, serving.api);
         lastError = null;
         log.level = next.logLevel;
         log.info({ event: 'reloaded', digest: next.digest });

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { isDeepStrictEqual } from 'node:util';
 import type { Backend, BackendAnswer, ProbeAnswer } from './backends/backend.js';
 import { failure } from './backends/backend.js';
 import type { BackendErrorCode, Reason } from './domain/errors.js';
@@ -20,6 +21,13 @@ export interface Readiness {
   stores(): Promise<ReadonlyMap<string, StoreStatus>>;
   /** What a fetch told: these codes keep a store unready until a fetch succeeds. */
   noteAnswer(store: string, answer: BackendAnswer): void;
+  /** What is known of the fetches of a store that has not changed: whoever takes over goes on with it. */
+  fetchesOf(store: SecretStore): Fetches | undefined;
+}
+
+export interface Fetches {
+  /** What keeps the store unready. */
+  trouble: { readonly code: BackendErrorCode; readonly reason: Reason } | undefined;
 }
 
 interface ProbeState {
@@ -32,9 +40,12 @@ export function createReadiness(
   stores: readonly SecretStore[],
   backendOf: (store: string) => Backend,
   timeoutMs: number,
+  before?: Readiness,
 ): Readiness {
   const probes = new Map<string, ProbeState>();
-  const lastFetch = new Map<string, { code: BackendErrorCode; reason: Reason }>();
+  const fetches = new Map(
+    stores.map((store): [string, Fetches] => [store.name, before?.fetchesOf(store) ?? { trouble: undefined }]),
+  );
 
   function probe(name: string): Promise<ProbeAnswer> {
     const last = probes.get(name);
@@ -60,7 +71,7 @@ export function createReadiness(
       const statuses = await Promise.all(
         stores.map(async ({ name, backend }): Promise<[string, StoreStatus]> => {
           const answer = await probe(name);
-          const problem = answer.ok ? lastFetch.get(name) : answer;
+          const problem = answer.ok ? fetches.get(name)?.trouble : answer;
           if (problem === undefined) return [name, { backend, status: 'ready' }];
           return [name, { backend, status: 'unready', code: problem.code, reason: problem.reason }];
         }),
@@ -68,12 +79,17 @@ export function createReadiness(
       return new Map(statuses);
     },
     noteAnswer(store, answer) {
+      const of = fetches.get(store) as Fetches;
       if (answer.ok) {
-        lastFetch.delete(store);
+        of.trouble = undefined;
         if (probes.get(store)?.failed === true) probes.delete(store); // it is so no more
       } else if (['backend_locked', 'backend_unavailable', 'backend_timeout'].includes(answer.code)) {
-        lastFetch.set(store, { code: answer.code, reason: answer.reason });
+        of.trouble = { code: answer.code, reason: answer.reason };
       }
+    },
+    fetchesOf(store) {
+      const isSame = stores.some((own) => isDeepStrictEqual(own, store));
+      return isSame ? fetches.get(store.name) : undefined;
     },
   };
 }

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { fakeGopass } from './support/fake_gopass.js';
 import { ask } from './support/http_client.js';
 import { runFromSources, type RunningDaemon, startDaemonProcess } from './support/process.js';
 import { temporaryFolder, writeFile } from './support/temporary.js';
@@ -91,6 +92,16 @@ t.test('identity and socket do not change by reload', async (t) => {
     ],
   });
   t.match((await ask(daemon.socket, '/identity')).json, { principal: 'marketdata' });
+});
+
+t.test('a store whose last fetch failed stays unready through a reload', async (t) => {
+  const { file } = fakeGopass(t, '[ "$1" = ls ] || exit 1');
+  const red = secrets('a').replace('backend: env', `backend: gopass, binary: ${file}`);
+  const daemon = await startDaemonProcess(t, { secrets: red, env: {} });
+  t.equal((await ask(daemon.socket, '/readyz')).status, 200);
+  t.equal((await ask(daemon.socket, '/secrets/a')).json['code'], 'backend_unavailable');
+  await reload(daemon);
+  t.equal((await ask(daemon.socket, '/readyz')).status, 503);
 });
 
 t.test('limits and the level of the log change by reload', async (t) => {

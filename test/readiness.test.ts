@@ -35,6 +35,18 @@ t.test('a fetch that found the backend locked, unavailable or too slow counts un
   }
 });
 
+t.test('who takes over goes on with what the fetches of a store that has not changed have told', async (t) => {
+  const backend = scriptedBackend();
+  const before = createReadiness(stores, () => backend, 60_000);
+  before.noteAnswer('red', LOCKED);
+  const after = createReadiness(structuredClone(stores), () => backend, 60_000, before);
+  t.match((await after.stores()).get('red'), { status: 'unready', code: 'backend_locked' });
+  const changed = stores.map((store) => ({ ...store, root: 'another' }));
+  t.same((await createReadiness(changed, () => backend, 60_000, before).stores()).get('red'), READY);
+  before.noteAnswer('red', { ok: true, value: Buffer.from('of a request that began before') });
+  t.same((await after.stores()).get('red'), READY);
+});
+
 t.test('a fetch that succeeds makes up for a probe that failed just before', async (t) => {
   const backend = scriptedBackend();
   backend.probeAnswer = () => Promise.resolve(failure('backend_unavailable', 'root_missing'));
