@@ -1,10 +1,10 @@
 import * as Type from '@sinclair/typebox';
-import { identifier, check, closedObject } from './schema.js';
+import { type Checked, check, closedObject, identifier } from './schema.js';
 import { displayPath } from './display_path.js';
 import { isIdentifier } from '../domain/identifier.js';
 import type { Principal } from '../domain/identity.js';
 import { escapePointer, isMapping } from './pointer.js';
-import { ConfigError, type ConfigProblem } from './problems.js';
+import { ConfigError, type ConfigProblem, inReadingOrder } from './problems.js';
 import { IDENTIFIER_RULE } from './schema.js';
 import { readYamlFile, type YamlFile } from './yaml_file.js';
 
@@ -29,7 +29,7 @@ export function loadExpectations(file: string): readonly Expectation[] {
   const problems: ConfigProblem[] = [];
   const yaml = readYamlFile(file, displayPath, (problem) => problems.push(problem));
   const expectations = yaml === undefined ? [] : readRoles(file, yaml);
-  if (problems.length > 0) throw new ConfigError(problems);
+  if (problems.length > 0) throw new ConfigError(inReadingOrder(problems));
   return expectations;
 }
 
@@ -41,26 +41,18 @@ function readRoles(file: string, yaml: YamlFile): Expectation[] {
   }
   return Object.entries(data).flatMap(([role, lists]) => {
     const pointer = `/${escapePointer(role)}`;
-    if (!isIdentifier(role)) {
-      report(pointer, `is no role: it ${IDENTIFIER_RULE}`, 'key');
-      return [];
-    }
-    return check(roleSchema, lists, pointer, report).fits
-      ? readLists(file, yaml, role, lists as Type.Static<typeof roleSchema>)
-      : [];
+    if (!isIdentifier(role)) report(pointer, `is no role: it ${IDENTIFIER_RULE}`, 'key');
+    return readLists(file, yaml, role, check(roleSchema, lists, pointer, report));
   });
 }
 
-function readLists(
-  file: string,
-  { report, placeOf }: YamlFile,
-  principal: Principal,
-  lists: Type.Static<typeof roleSchema>,
-): Expectation[] {
+function readLists(file: string, { report, placeOf }: YamlFile, principal: Principal, lists: Checked): Expectation[] {
   const seen = new Map<string, string>();
   return (['allow', 'deny'] as const).flatMap((list) =>
-    (lists[list] ?? []).map((secret, index) => {
-      const pointer = `/${principal}/${list}/${index}`;
+    ((lists.at(`/${list}`) ?? []) as unknown[]).flatMap((_, index) => {
+      const secret = lists.at(`/${list}/${index}`) as string | undefined;
+      if (secret === undefined) return []; // told by the schema
+      const pointer = `/${escapePointer(principal)}/${list}/${index}`;
       const first = seen.get(secret);
       if (first === undefined) seen.set(secret, `${list}[${index}]`);
       else report(pointer, `is the same secret as ${first}`);

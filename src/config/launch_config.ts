@@ -184,7 +184,7 @@ export function checkLaunch(
   if (listensOn === 'own' && isMapping(data)) {
     const place = isMapping(data['socket']) ? '/socket/path' : '/socket';
     if (isMissing(data, place)) tell(place, 'is missing: where to listen, as no socket is inherited');
-    if (checked.at('/idle_exit_s') !== undefined) {
+    if (!isMissing(data, '/idle_exit_s')) {
       tell('/idle_exit_s', 'is for an inherited socket, and there is none: nobody would start the daemon again', 'key');
     }
   }

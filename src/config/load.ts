@@ -10,7 +10,7 @@ import {
   type SecretsPlace,
 } from './launch_config.js';
 import { escapePointer, isMapping } from './pointer.js';
-import { ConfigError, type ConfigProblem, didYouMean } from './problems.js';
+import { ConfigError, type ConfigProblem, didYouMean, inReadingOrder } from './problems.js';
 import { checkSecrets, type PathSurroundings, type Registries, secretsPath } from './secrets_config.js';
 import type { Place } from './yaml_document.js';
 import { readYamlFile, type YamlFile } from './yaml_file.js';
@@ -100,15 +100,4 @@ export function loadConfiguration(launchFile: string, surroundings: ConfigSurrou
     digest: hash.digest('hex'),
     loadedAt: new Date(),
   };
-}
-
-/** The launch file's first, as it was read first; then by place. */
-function inReadingOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
-  const files = [...new Set(problems.map(({ file }) => file))];
-  return problems.toSorted(
-    (a, b) =>
-      files.indexOf(a.file) - files.indexOf(b.file) ||
-      (a.line ?? 0) - (b.line ?? 0) ||
-      (a.column ?? 0) - (b.column ?? 0),
-  );
 }

@@ -30,6 +30,17 @@ export function formatProblem(problem: ConfigProblem): string {
   return printable([place, problem.path, problem.message].filter((part) => part !== '').join(': '));
 }
 
+/** What was read first comes first; in it all by place. */
+export function inReadingOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
+  const files = [...new Set(problems.map(({ file }) => file))];
+  return problems.toSorted(
+    (a, b) =>
+      files.indexOf(a.file) - files.indexOf(b.file) ||
+      (a.line ?? 0) - (b.line ?? 0) ||
+      (a.column ?? 0) - (b.column ?? 0),
+  );
+}
+
 /** ` (did you mean "…"?)` when just one slip — a letter added, lost, changed or swapped with its neighbour — lies between. */
 export function didYouMean(given: string, known: Iterable<string>): string {
   for (const candidate of known) {

@@ -153,7 +153,7 @@ interface Entry {
   readonly pointer: string;
 }
 
-/** Undefined where there is no such section to look into. */
+/** Undefined where there is no such section to look into. What has no proper name is looked into, too. */
 function entriesOf(
   data: object,
   section: (typeof SECTIONS)[number],
@@ -170,11 +170,10 @@ function entriesOf(
     tell(at, 'must be a mapping; write {} where there is nothing');
     return undefined;
   }
-  return Object.entries(value).flatMap(([name, item]) => {
+  return Object.entries(value).map(([name, item]) => {
     const pointer = `${at}/${escapePointer(name)}`;
-    if (isIdentifier(name)) return [{ name, value: item, pointer }];
-    tell(pointer, `is no name: it ${IDENTIFIER_RULE}`, 'key');
-    return [];
+    if (!isIdentifier(name)) tell(pointer, `is no name: it ${IDENTIFIER_RULE}`, 'key');
+    return { name, value: item, pointer };
   });
 }
 
@@ -187,11 +186,11 @@ interface Names {
 }
 
 function namesOf(entries: readonly Entry[] | undefined): ReadonlySet<string> | undefined {
-  return entries && new Set(entries.map(({ name }) => name));
+  return entries && new Set(entries.map(({ name }) => name).filter(isIdentifier));
 }
 
 function backendsByStore(stores: readonly Entry[]): Names['backends'] {
-  return new Map(stores.map(({ name, value }) => [name, backendOf(value)]));
+  return new Map(stores.filter(({ name }) => isIdentifier(name)).map(({ name, value }) => [name, backendOf(value)]));
 }
 
 function backendOf(store: unknown): string | undefined {
@@ -213,14 +212,14 @@ function checkStore(
   kind.checkKeys?.(checked.at, (at, message) => {
     tell(pointer + at, message);
   });
-  if (!checked.fits || root === undefined) return undefined;
   const options = Object.entries(value as object).filter(([key]) => key !== 'backend' && key !== 'root');
   if (environment !== undefined && credentialsDirectory(environment) === undefined) {
-    const places = [...(kind.rootIsDirectory ? [{ pointer: '/root', path: root }] : []), ...filesNamedIn(options)];
-    for (const { pointer: at, path } of places) {
+    const own = root !== undefined && kind.rootIsDirectory ? [{ pointer: '/root', path: root }] : [];
+    for (const { pointer: at, path } of [...own, ...filesNamedIn(options)]) {
       if (beginsWithCredentials(path)) tell(pointer + at, CREDENTIALS_NOT_SET);
     }
   }
+  if (!checked.fits || root === undefined) return undefined;
   return {
     name,
     backend,

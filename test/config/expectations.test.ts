@@ -36,7 +36,7 @@ t.test('every problem is told at once, with its place', (t) => {
   alow: [api_key]
   deny: api_key
 Research:
-  allow: []
+  allow: [api_key, api_key]
 research:
   allow: [api_key, Other, api_key]
   deny: [api_key]
@@ -48,7 +48,10 @@ operator:
       'expect.yaml:2:3: marketdata.alow: is an unknown key; did you mean "allow"?',
       'expect.yaml:3:9: marketdata.deny: must be a list',
       'expect.yaml:4:1: Research: is no role: it must be a lower-case letter, then lower-case letters, digits and underscores, 128 characters at most',
+      'expect.yaml:5:20: Research.allow[1]: is the same secret as allow[0]',
       'expect.yaml:7:20: research.allow[1]: must be a lower-case letter, then lower-case letters, digits and underscores, 128 characters at most',
+      'expect.yaml:7:27: research.allow[2]: is the same secret as allow[0]',
+      'expect.yaml:8:10: research.deny[0]: is the same secret as allow[0]',
       'expect.yaml:9:1: execution: must be a mapping',
       'expect.yaml:10:1: operator: is empty: it must be a mapping',
     ],

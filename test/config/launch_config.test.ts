@@ -327,8 +327,11 @@ t.test('a daemon that makes its socket needs to know where, and cannot be starte
   t.same(problemsWhen({ listensOn: 'own' }, without), [`/socket: ${missing}`]);
   t.same(problemsWhen({ listensOn: 'own' }, { ...without, socket: {} }), [`/socket/path: ${missing}`]);
   t.same(problemsWhen({ listensOn: 'own' }, { ...without, socket: [] }), ['/socket: must be a mapping']);
-  t.same(problemsWhen({ listensOn: 'own' }, { ...GOOD, idle_exit_s: 3 }), [
-    '/idle_exit_s: is for an inherited socket, and there is none: nobody would start the daemon again',
+  const idle = '/idle_exit_s: is for an inherited socket, and there is none: nobody would start the daemon again';
+  t.same(problemsWhen({ listensOn: 'own' }, { ...GOOD, idle_exit_s: 3 }), [idle]);
+  t.same(problemsWhen({ listensOn: 'own' }, { ...GOOD, idle_exit_s: 0 }), [
+    '/idle_exit_s: must be a whole number from 1 to 2147483',
+    idle,
   ]);
   t.same(problemsWhen({ listensOn: 'own' }, []), [': must be a mapping']);
   t.end();

@@ -121,6 +121,7 @@ stores:
     'launch.yaml:9:1: extra: is an unknown key; known here: identity, secrets, secrets_section, socket, limits, log, idle_exit_s',
     'secrets.yaml:2:37: policies.open.allowed_principals[2]: is the same principal as [0]',
     'secrets.yaml:3:3: policies."": is no name: it must be a lower-case letter, then lower-case letters, digits and underscores, 128 characters at most',
+    'secrets.yaml:3:7: policies."": must be a mapping',
     'secrets.yaml:5:3: refs.api_key.policy: is missing: the name of a policy',
     'secrets.yaml:6:12: refs.api_key.store: "rde" is no store; did you mean "red"?',
     'secrets.yaml:7:11: refs.api_key.path: must be relative: it begins with "/"',

@@ -56,6 +56,8 @@ function registriesOf(data: unknown, base = ''): Registries {
 
 // --- what is accepted
 
+const BAD_SEGMENT = 'must not have an empty, "." or ".." segment';
+
 t.test('the three sections become registries', (t) => {
   const { stores, refs, policies } = registriesOf(withRef({ field: 'password' }));
   t.same(stores.get('red'), { name: 'red', backend: 'gopass', root: 'mxm/red', options: {} });
@@ -186,7 +188,30 @@ t.test('names are identifiers', (t) => {
       t.match(added.join('\n'), `is no name: it ${IDENTIFIER_RULE}`, `${section} ${name}`);
     }
   }
-  t.same(problemsOf({ ...GOOD, refs: { 'api key': null } }), [`refs."api key": is no name: it ${IDENTIFIER_RULE}`]);
+  t.end();
+});
+
+t.test('what has no proper name is looked into all the same, and is none that others may name', (t) => {
+  const noName = `is no name: it ${IDENTIFIER_RULE}`;
+  t.same(problemsOf({ ...GOOD, refs: { 'api key': null } }), [
+    `refs."api key": ${noName}`,
+    'refs."api key": is empty: it must be a mapping',
+  ]);
+  const data = {
+    stores: { reD: { backend: 'gopass', root: '..' } },
+    refs: { Api: { store: 'red', path: '/a', policy: 'open' } },
+    policies: { opeN: { allowed_principals: ['a', 'a'] } },
+  };
+  t.same(problemsOf(data), [
+    `stores.reD: ${noName}`,
+    `refs.Api: ${noName}`,
+    `policies.opeN: ${noName}`,
+    `stores.reD.root: ${BAD_SEGMENT}`,
+    'policies.opeN.allowed_principals[1]: is the same principal as [0]',
+    'refs.Api.store: "red" is no store',
+    'refs.Api.path: must be relative: it begins with "/"',
+    'refs.Api.policy: "open" is no policy',
+  ]);
   t.end();
 });
 
@@ -243,7 +268,6 @@ t.test('the binary of gopass is an absolute path', (t) => {
 });
 
 const CLEAN_RULE = 'must not be empty, have white space around it or hold a control character';
-const BAD_SEGMENT = 'must not have an empty, "." or ".." segment';
 const ENV_RULE = 'may hold only A-Z, a-z, 0-9, "_", "-" and "/", as it names a variable';
 
 t.test('a root is clean text without empty, "." and ".." segments', (t) => {
@@ -470,6 +494,9 @@ t.test('a path that begins with $CREDENTIALS_DIRECTORY is an error where that is
   t.equal(problemsIn({ CREDENTIALS_DIRECTORY: 'not/absolute' }).length, places.length);
   t.same(problemsIn({ CREDENTIALS_DIRECTORY: '/run/credentials/unit' }), []);
   t.same(problemsIn(), [], 'without an environment that is left to the backend');
+  const { told, report } = collector();
+  checkSecrets(withStore({ ...store, root: '', extra: 1 }), '', report, { environment: {} });
+  t.ok(told.includes(`/stores/red/identity_file: ${CREDENTIALS_NOT_SET}`), 'whatever else is wrong with the store');
   t.end();
 });
 
@@ -490,8 +517,11 @@ t.test('in other keys and other roots $CREDENTIALS_DIRECTORY is a name like othe
 t.test('sections below a key have their pointers and key paths there', (t) => {
   const base = `/${escapePointer('mxm/secrets')}`;
   const { told, report } = collector();
-  t.equal(checkSecrets({ ...GOOD, refs: { 'A/B': {} } }, base, report), undefined);
-  t.same(told, [`/mxm~1secrets/refs/A~1B: is no name: it ${IDENTIFIER_RULE}`]);
+  t.equal(checkSecrets({ ...GOOD, refs: { 'A/B': 1 } }, base, report), undefined);
+  t.same(told, [
+    `/mxm~1secrets/refs/A~1B: is no name: it ${IDENTIFIER_RULE}`,
+    '/mxm~1secrets/refs/A~1B: must be a mapping',
+  ]);
   t.equal(secretsPath({}, '/x/refs/a/path/canary', '/x'), 'x.refs.a.path');
   t.equal(secretsPath({}, '/refs/a/path/canary'), 'refs.a.path');
   t.ok(registriesOf(GOOD, base).refs.has('api_key'));
