@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, statSync, truncateSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
+import { createAgeStore } from './support/age_store.js';
 import { fakeGopass } from './support/fake_gopass.js';
 import { createGopassStore } from './support/gopass_store.js';
 import { ask } from './support/http_client.js';
@@ -123,6 +124,37 @@ policies:
       await late.receives('HTTP/1.1 200');
       late.socket.destroy();
     }
+  },
+);
+
+t.test(
+  'after load no value that came from age files is left in the memory of the daemon',
+  { skip: skipWithout(otherMemory()) },
+  async (t) => {
+    const store = await createAgeStore(t);
+    await store.insert('short', valueOf(20, '-'));
+    await store.insert('large', valueOf(300_000));
+    await store.insert('too_large', valueOf(500_000));
+    const damaged = await store.insert('damaged', valueOf(300_000));
+    truncateSync(damaged, statSync(damaged).size - 20);
+    const names = ['short', 'large', 'too_large', 'damaged'];
+    const daemon = await startDaemonProcess(t, {
+      secrets: `
+stores: { aged: { backend: age, root: ${store.folder}, identity_file: ${store.identityFile} } }
+refs:
+${names.map((name) => `  ${name}: { store: aged, path: ${name}, policy: open }`).join('\n')}
+policies: { open: { allowed_principals: [marketdata] } }
+`,
+      launch: 'limits: { max_value_bytes: 400000 }\n',
+    });
+    for (let round = 0; round < REPEATS; round += 1) {
+      const got = await Promise.all(names.map((name) => ask(daemon.socket, `/secrets/${name}`)));
+      t.same(
+        got.map(({ status }) => status),
+        [200, 200, 502, 502],
+      );
+    }
+    t.equal(scanMemory(daemon.child.pid!, NEEDLES).found, 0);
   },
 );
 

@@ -1,15 +1,20 @@
 import {
-  createDecipheriv,
+  createCipheriv,
   createPrivateKey,
   createPublicKey,
   diffieHellman,
   hkdfSync,
   type KeyObject,
+  timingSafeEqual,
 } from 'node:crypto';
+import { allocateSecretBytes } from '../domain/secret_bytes.js';
 
 export const KEY_BYTES = 32;
 export const TAG_BYTES = 16;
 export const NO_NONCE = Buffer.alloc(12);
+
+/** The block of the stream that a text begins with: the one before is the tag's key. */
+const FIRST_BLOCK = Buffer.of(1, 0, 0, 0);
 
 /** What stands before the 32 bytes of an X25519 key in DER: PKCS #8 of the secret one, SPKI of the public one. */
 const PKCS8_HEAD = Buffer.from('302e020100300506032b656e04220420', 'hex');
@@ -48,20 +53,34 @@ export function deriveKey(secret: Uint8Array, salt: Uint8Array, info: string): B
 /**
  * Opens what ChaCha20-Poly1305 has sealed, its tag at the end, in a Buffer that is the receiver's. Undefined where it
  * was changed, or sealed with another key.
+ *
+ * Node leaves a copy of what a cipher gives in memory that nobody can reach. So none of them gives the text: one the
+ * stream that it was mixed with, and another one, to which the text is told, what is sealed and its tag once more.
  */
-export function unseal(key: Buffer, nonce: Buffer, sealed: Uint8Array): Buffer | undefined {
+export function unseal(
+  key: Buffer,
+  nonce: Buffer,
+  sealed: Uint8Array,
+  text = allocateSecretBytes(sealed.length - TAG_BYTES),
+): Buffer | undefined {
   return untraced(() => {
-    const decipher = createDecipheriv('chacha20-poly1305', key, nonce, { authTagLength: TAG_BYTES });
-    const text = decipher.update(sealed.subarray(0, -TAG_BYTES));
-    try {
-      decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
-      decipher.final();
-      return text;
-    } catch {
-      text.fill(0);
-      return undefined;
-    }
+    const stream = createCipheriv('chacha20', key, Buffer.concat([FIRST_BLOCK, nonce])).update(
+      Buffer.alloc(text.length),
+    );
+    unmix(sealed, stream, text);
+    stream.fill(0);
+    const again = createCipheriv('chacha20-poly1305', key, nonce, { authTagLength: TAG_BYTES });
+    again.update(text);
+    again.final();
+    if (timingSafeEqual(again.getAuthTag(), sealed.subarray(-TAG_BYTES))) return text;
+    text.fill(0);
+    return undefined;
   });
+}
+
+/** Byte by byte, as secrets are copied. */
+function unmix(mixed: Uint8Array, stream: Uint8Array, text: Uint8Array): void {
+  for (let at = 0; at < text.length; at += 1) text[at] = (mixed[at] as number) ^ (stream[at] as number);
 }
 
 /** Node 24 learns by an exception that a Buffer is no key object, and the trace of it takes as long as the cryptography. */

@@ -1,4 +1,4 @@
-import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
+import { allocateSecretBytes } from '../domain/secret_bytes.js';
 import { deriveKey, TAG_BYTES, unseal } from './age_crypto.js';
 
 const CHUNK_BYTES = 65_536;
@@ -34,14 +34,9 @@ export async function decryptPayload(
     for (let index = 0; index < chunks; index += 1) {
       if (index > 0) await betweenChunks();
       const at = index * (CHUNK_BYTES + TAG_BYTES);
-      const chunk = unseal(
-        key,
-        nonceOf(index, index === chunks - 1),
-        sealed.subarray(at, at + CHUNK_BYTES + TAG_BYTES),
-      );
-      if (chunk === undefined) return undefined;
-      copySecretBytes(chunk, plaintext, index * CHUNK_BYTES);
-      chunk.fill(0);
+      const chunk = sealed.subarray(at, at + CHUNK_BYTES + TAG_BYTES);
+      const place = plaintext.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES);
+      if (unseal(key, nonceOf(index, index === chunks - 1), chunk, place) === undefined) return undefined;
     }
     isWhole = true;
     return plaintext;
