@@ -17,9 +17,11 @@ COPY schema schema
 RUN --mount=type=cache,target=/root/.npm npm run --silent build \
   && npm ci --ignore-scripts --no-audit --no-fund --omit=dev
 COPY LICENSE ./
+# The modes of a clone are those of whoever made it: the user of the image may read all of it.
 RUN mkdir -p /opt/mxm-secretsd \
   && rm dist/.tsbuildinfo \
-  && mv package.json LICENSE schema dist node_modules /opt/mxm-secretsd
+  && mv package.json LICENSE schema dist node_modules /opt/mxm-secretsd \
+  && chmod -R u+rwX,go+rX,go-w /opt/mxm-secretsd
 
 # The gopass of gopasspw, at the versions that the project is tested with.
 FROM ${GO_IMAGE} AS gopass-build

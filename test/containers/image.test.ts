@@ -117,6 +117,12 @@ t.test('the image holds what runs, and nothing that only developers need', { ski
   t.end();
 });
 
+t.test('the user of the image may read all of it, whatever the modes of the clone were', (t) => {
+  const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
+  t.match(dockerfile, /&& mv [^&]* \/opt\/mxm-secretsd \\\n {2}&& chmod -R u\+rwX,go\+rX,go-w \/opt\/mxm-secretsd\n/);
+  t.end();
+});
+
 t.test('the image says what it is', { skip }, (t) => {
   const { Labels } = readImage('mxm-secretsd').config;
   t.equal(Labels['org.opencontainers.image.version'], VERSION);
