@@ -7,7 +7,7 @@ import t from 'tap';
 import { builtClone, cloneOf, realGit, runLine, userEnvironment } from './support/clone.js';
 import { fenceOf, readDocument, ROOT } from './support/markdown.js';
 import { patternOf, printedCommands } from './support/printed_commands.js';
-import { onPath, realComponent, realGopass, realGpg, skipWithout } from './support/real_component.js';
+import { asRoot, onPath, realComponent, realGopass, realGpg, realRoot, skipWithout } from './support/real_component.js';
 import { onTerminal, realScript } from './support/terminal.js';
 import { temporaryFolder, writeFile } from './support/temporary.js';
 
@@ -155,6 +155,19 @@ t.test(
     );
     t.same(served, { status: 0, output: 'db-12345' }, 'the value that was inserted comes over the socket');
     t.end();
+  },
+);
+
+t.test(
+  'the shell of the user of a role may use its terminal, as a pinentry does',
+  { skip: skipWithout(realRoot(), realScript()) },
+  async (t) => {
+    const line = readme.fences.find(({ under, text }) => under === 'Under systemd' && text.includes('runuser '))!.text;
+    const asNobody = line.replaceAll('mxm-marketdata', 'nobody');
+    const screen = onTerminal(t, [...asRoot()!, 'sh', '-c', asNobody]);
+    screen.type('true > "$(tty)"; echo "it ended with $?"; exit\n');
+    t.match((await screen.shows(/it ended with (\d+)/))[1], '0');
+    await screen.status;
   },
 );
 
