@@ -253,6 +253,14 @@ t.test('the page on stores has a row for every backend', (t) => {
   t.end();
 });
 
+t.test('the credential of an age identity has one name, that of its encryption too', (t) => {
+  const text = readDocument('docs/stores.md').prose.join(' ');
+  const [, name, file] = /`LoadCredentialEncrypted=([^:]+):([^`]+)`/.exec(text) ?? [];
+  t.match(text, `systemd-creds encrypt --name=${String(name)} identity.txt ${String(file)}`);
+  t.match(text, `identity_file: $CREDENTIALS_DIRECTORY/${String(name)}`);
+  t.end();
+});
+
 t.test('the two example files of the README are accepted', (t) => {
   const folder = temporaryFolder(t);
   const launchFile = writeFile(folder, 'launch.yaml', fenceOf(readme, 'The launch file', 'yaml'));
