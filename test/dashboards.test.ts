@@ -8,6 +8,7 @@ import { ROOT } from './support/markdown.js';
 import { testApp } from './support/app.js';
 
 interface Dashboard {
+  readonly templating: { readonly list: readonly { readonly name: string; readonly allValue?: string }[] };
   readonly panels: readonly { readonly title: string; readonly targets: readonly { readonly expr: string }[] }[];
 }
 
@@ -25,6 +26,9 @@ const expressions: [string, string][] = [
   ...dashboard.panels.flatMap(({ title, targets }) => targets.map(({ expr }): [string, string] => [title, expr])),
   ...rules.map(({ alert, expr }): [string, string] => [alert, expr]),
 ];
+
+/** Labels that Prometheus adds, and the one that docs/tools.md puts in where a machine has several roles. */
+const FROM_OUTSIDE = ['job', 'instance', 'role'];
 
 /** The series that a daemon shows, with their labels. */
 async function series(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
@@ -52,12 +56,27 @@ t.test('every metric and label of the dashboard and of the alerts is one that th
     const names = [...expression.matchAll(/mxm_secretsd_\w+/g)].map(([name]) => name);
     t.ok(names.length > 0, what);
     for (const name of names) t.ok(shown.has(name), `${what}: ${name}`);
-    const known = new Set(['job', 'instance', ...names.flatMap((name) => [...(shown.get(name) ?? [])])]);
+    const known = new Set([...FROM_OUTSIDE, ...names.flatMap((name) => [...(shown.get(name) ?? [])])]);
     const labels = [...expression.matchAll(/(\w+)=~?"/g), ...expression.matchAll(/by \(([^)]*)\)/g)].flatMap(
       ([, list = '']) => list.split(', '),
     );
     for (const label of labels) t.ok(known.has(label), `${what}: ${label}`);
   }
+});
+
+t.test('an alert tells the roles of a machine apart, and a panel shows those that are chosen, by default all', (t) => {
+  for (const { alert, expr, annotations } of rules) {
+    t.match(expr, /by \((?:le, )?instance, role[,)]/, alert);
+    t.match(annotations, { summary: '{{ with $labels.role }} {{ . }}{{ end }}:' }, alert);
+  }
+  for (const { title, targets } of dashboard.panels) {
+    for (const { expr } of targets) {
+      const selectors = [...expr.matchAll(/mxm_secretsd_\w+(\{[^}]*\})?/g)].map(([, selector]) => selector);
+      for (const selector of selectors) t.match(selector, 'role=~"$role"', title);
+    }
+  }
+  t.match(dashboard.templating.list.find(({ name }) => name === 'role')?.allValue, '.*', 'or none');
+  t.end();
 });
 
 t.test('every code that an alert or a panel looks for exists', (t) => {
