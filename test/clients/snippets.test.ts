@@ -111,14 +111,15 @@ t.test('the shell snippets wait for a daemon whose socket is not there yet', { s
   }
 });
 
-t.test('the snippet for Node prints the value, and the code of a refusal', async (t) => {
+t.test('the snippet for Node prints the value, and the code of a refusal, and has the right types', async (t) => {
   const folder = temporaryFolder(t);
   mkdirSync(join(folder, 'node_modules'));
   const client = join(folder, 'node_modules/mxm-secretsd');
   const tsc = join(ROOT, 'node_modules/.bin/tsc');
   await execute(tsc, ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(client, 'dist')]);
   cpSync(join(ROOT, 'package.json'), join(client, 'package.json'));
-  const snippet = writeFile(folder, 'ask.mjs', fenceOf(document, 'TypeScript and JavaScript', 'js'));
+  const text = fenceOf(document, 'TypeScript and JavaScript', 'js');
+  const snippet = writeFile(folder, 'ask.mjs', text);
   t.match(await run(process.execPath, [snippet], allowing.socket, { cwd: folder }), { status: 0, stdout: VALUE });
   t.match(await run(process.execPath, [snippet], denying.socket, { cwd: folder }), {
     status: 1,
@@ -126,6 +127,11 @@ t.test('the snippet for Node prints the value, and the code of a refusal', async
     stderr: 'access_denied 403 false\n',
   });
   await replay(t, 'TypeScript and JavaScript', { cwd: folder });
+
+  writeFile(folder, 'ask.mts', text);
+  const types = join(ROOT, 'node_modules/@types');
+  const options = ['--strict', '--module', 'nodenext', '--types', 'node', '--typeRoots', types, '--noEmit'];
+  t.match(await run(tsc, [...options, 'ask.mts'], '', { cwd: folder }), { status: 0, stdout: '' }, 'it is TypeScript');
 });
 
 t.test('the snippet for Python prints the value, and the code of a refusal', { skip: python.skip }, async (t) => {
