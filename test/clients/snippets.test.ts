@@ -33,6 +33,7 @@ const printing = await startDaemonProcess(t, {
   secrets: SECRETS.replace('POLICY', 'open'),
   env: { MXM_CLIENTS_API_KEY: 'k-12345' },
 });
+const lacking = await startDaemonProcess(t, { secrets: SECRETS.replace('POLICY', 'open') });
 const denying = await startDaemonProcess(t, { secrets: SECRETS.replace('POLICY', 'closed'), env });
 
 interface Ended {
@@ -134,18 +135,27 @@ t.test('the snippet for Node prints the value, and the code of a refusal, and ha
   t.match(await run(tsc, [...options, 'ask.mts'], '', { cwd: folder }), { status: 0, stdout: '' }, 'it is TypeScript');
 });
 
-t.test('the snippet for Python prints the value, and the code of a refusal', { skip: python.skip }, async (t) => {
-  const folder = temporaryFolder(t);
-  cpSync(join(ROOT, 'clients/python/mxm_secretsd.py'), join(folder, 'mxm_secretsd.py'));
-  const snippet = writeFile(folder, 'ask.py', fenceOf(document, 'Python', 'python'));
-  t.match(await run(python.file, [snippet], allowing.socket, { cwd: folder }), { status: 0, stdout: VALUE });
-  t.match(await run(python.file, [snippet], denying.socket, { cwd: folder }), {
-    status: 1,
-    stdout: '',
-    stderr: 'access_denied 403 False\n',
-  });
-  await replay(t, 'Python', { cwd: folder });
-});
+t.test(
+  'the snippet for Python prints the value, the code of a refusal, or that there is none',
+  { skip: python.skip },
+  async (t) => {
+    const folder = temporaryFolder(t);
+    cpSync(join(ROOT, 'clients/python/mxm_secretsd.py'), join(folder, 'mxm_secretsd.py'));
+    const snippet = writeFile(folder, 'ask.py', fenceOf(document, 'Python', 'python'));
+    t.match(await run(python.file, [snippet], allowing.socket, { cwd: folder }), { status: 0, stdout: VALUE });
+    t.match(await run(python.file, [snippet], denying.socket, { cwd: folder }), {
+      status: 1,
+      stdout: '',
+      stderr: 'access_denied 403 False\n',
+    });
+    t.match(await run(python.file, [snippet], lacking.socket, { cwd: folder }), {
+      status: 1,
+      stdout: '',
+      stderr: 'api_key: the store gives no value: see the log of the daemon\n',
+    });
+    await replay(t, 'Python', { cwd: folder });
+  },
+);
 
 t.test('the snippet for Go prints the value, and the code of a refusal', { skip: go.skip }, async (t) => {
   const folder = temporaryFolder(t);
