@@ -6,7 +6,7 @@ import { cleanText } from '../config/schema.js';
 import type { SecretStore } from '../domain/secrets.js';
 import { closeFile, openFile, statFile } from '../os/disk.js';
 import { decodeArmor } from './age_armor.js';
-import { readIdentityFile } from './age_identity.js';
+import { identityOf, type NativeIdentity, readIdentityFile } from './age_identity.js';
 import { decryptPayload, payloadBytes } from './age_payload.js';
 import {
   type Backend,
@@ -67,7 +67,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
       readIdentities(identityFile as string, signal),
     ]);
     if (!Buffer.isBuffer(ciphertext)) return ciphertext;
-    if (!Array.isArray(identities)) return identities;
+    if ('code' in identities) return identities;
     const entry = await decrypt(ciphertext, identities, signal);
     if (!Buffer.isBuffer(entry)) return entry;
     if (lengthWithoutLineEndings(entry) <= maxBytes) return valueOfEntry(entry, field);
@@ -81,7 +81,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
       const directory = await probeDirectory(root);
       if (!directory.ok) return directory;
       const identities = await readIdentities(identityFile, signal);
-      return Array.isArray(identities) ? { ok: true } : identities;
+      return 'code' in identities ? identities : { ok: true };
     },
   };
 }
@@ -92,7 +92,7 @@ function largestFile(plaintextBytes: number): number {
   return Math.ceil(binary / 48) * 66 + 256;
 }
 
-async function readIdentities(file: string, signal: AbortSignal): Promise<Identity[] | BackendFailure> {
+async function readIdentities(file: string, signal: AbortSignal): Promise<readonly NativeIdentity[] | BackendFailure> {
   let fd: number;
   try {
     // Without O_NONBLOCK a FIFO would wait for a writer.
@@ -111,11 +111,11 @@ async function readIdentities(file: string, signal: AbortSignal): Promise<Identi
   if (!Buffer.isBuffer(bytes)) {
     return bytes.reason === 'value_too_large' ? failure('backend_unavailable', 'identity_unusable') : bytes;
   }
-  const read = readIdentityFile(bytes);
+  const read = await readIdentityFile(bytes, nextTurn);
   bytes.fill(0);
   switch (read.kind) {
     case 'identities':
-      return [...read.identities];
+      return read.identities;
     case 'encrypted':
       return failure('backend_locked', 'identity_locked');
     case 'unusable':
@@ -126,14 +126,20 @@ async function readIdentities(file: string, signal: AbortSignal): Promise<Identi
 /** The plaintext in a Buffer of the receiver's own. */
 async function decrypt(
   file: Buffer,
-  identities: readonly Identity[],
+  identities: readonly NativeIdentity[],
   signal: AbortSignal,
 ): Promise<Buffer | BackendFailure> {
   const { Decrypter } = await loadPackage();
   let why = failure('backend_failed', 'decrypt_failed');
+  /** Other requests are answered while an entry is decrypted that is large, or for many. */
+  const betweenPieces = async (): Promise<void> => {
+    await nextTurn();
+    signal.throwIfAborted();
+  };
+
   const decrypter = new Decrypter();
-  for (const identity of identities) decrypter.addIdentity(identity);
-  // Asked when no other one could: so nobody can. No passphrase is ever tried, whatever work it would take.
+  decrypter.addIdentity(identityOf(identities, betweenPieces));
+  // Asked when none of these could: so nobody can. No passphrase is ever tried, whatever work it would take.
   const last: Identity = {
     unwrapFileKey(stanzas) {
       const isForPassphrase = stanzas.some(({ args }) => args[0] === 'scrypt');
@@ -142,12 +148,6 @@ async function decrypt(
     },
   };
   decrypter.addIdentity(last);
-
-  /** Other requests are answered while a large entry is decrypted. */
-  const betweenPieces = async (): Promise<void> => {
-    await nextTurn();
-    signal.throwIfAborted();
-  };
 
   let fileKey: Uint8Array | undefined;
   try {

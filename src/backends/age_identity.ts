@@ -22,12 +22,21 @@ const CHECKSUM_LENGTH = 6;
 const FILE_KEY_BYTES = 16;
 const INFO = 'age-encryption.org/v1/X25519';
 
+/** How many identities are read, or stanzas unwrapped: each takes a good part of a millisecond, and all else waits. */
+const AT_ONCE = 8;
+
 const LINE_ENDING = 0x0a;
 const BLANKS = new Set([0x20, 0x09, 0x0d]);
 const COMMENT = 0x23;
 
+/** A native identity on the curve of Node's own crypto; the package's takes it as a string, and is slower. */
+export interface NativeIdentity {
+  readonly privateKey: KeyObject;
+  readonly recipient: Buffer;
+}
+
 export type IdentityFile =
-  | { readonly kind: 'identities'; readonly identities: readonly Identity[] }
+  | { readonly kind: 'identities'; readonly identities: readonly NativeIdentity[] }
   /** Itself encrypted, with a passphrase that nobody can type. */
   | { readonly kind: 'encrypted' }
   /** Of another format (a key of ssh, of a plugin, …), damaged, or without any identity. */
@@ -35,18 +44,20 @@ export type IdentityFile =
 
 /**
  * Reads an identity file as `age-keygen` writes it: a native X25519 identity a line, empty lines, and comments behind
- * `#`. The bytes stay the caller's, and none of them becomes a string.
+ * `#`. The bytes stay the caller's, and none of them becomes a string. `betweenPieces` is awaited now and then.
  */
-export function readIdentityFile(bytes: Buffer): IdentityFile {
+export async function readIdentityFile(bytes: Buffer, betweenPieces: () => Promise<void>): Promise<IdentityFile> {
   if (bytes.indexOf('age-encryption.org/') === 0 || bytes.indexOf('-----BEGIN AGE ENCRYPTED FILE-----') === 0) {
     return { kind: 'encrypted' };
   }
-  const identities: Identity[] = [];
+  const identities: NativeIdentity[] = [];
   for (const line of significantLines(bytes)) {
+    if (identities.length > 0 && identities.length % AT_ONCE === 0) await betweenPieces();
     const key = decodeIdentity(line);
     if (key === undefined) return { kind: 'unusable' };
-    identities.push(x25519Identity(key));
+    const privateKey = secretKeyOf(key);
     key.fill(0);
+    identities.push({ privateKey, recipient: publicKeyOf(privateKey) });
   }
   return identities.length === 0 ? { kind: 'unusable' } : { kind: 'identities', identities };
 }
@@ -104,16 +115,22 @@ export function decodeIdentity(text: Buffer): Buffer | undefined {
   return undefined;
 }
 
-/** A native identity on the curve of Node's own crypto; the package's takes it as a string, and is slower. */
-function x25519Identity(secret: Buffer): Identity {
-  const privateKey = secretKeyOf(secret);
-  const recipient = publicKeyOf(privateKey);
+/**
+ * All of them as one identity of the package, in their order. `betweenPieces` is awaited now and then, and may throw: a
+ * file may be for hundreds of recipients.
+ */
+export function identityOf(identities: readonly NativeIdentity[], betweenPieces: () => Promise<void>): Identity {
   return {
-    unwrapFileKey(stanzas) {
-      for (const stanza of stanzas) {
-        if (stanza.args[0] !== 'X25519') continue;
-        const fileKey = unwrap(stanza, privateKey, recipient);
-        if (fileKey !== null) return fileKey;
+    async unwrapFileKey(stanzas) {
+      const own = stanzas.filter(({ args }) => args[0] === 'X25519');
+      let count = 0;
+      for (const identity of identities) {
+        for (const stanza of own) {
+          if (count > 0 && count % AT_ONCE === 0) await betweenPieces();
+          count += 1;
+          const fileKey = unwrap(stanza, identity);
+          if (fileKey !== null) return fileKey;
+        }
       }
       return null;
     },
@@ -121,7 +138,7 @@ function x25519Identity(secret: Buffer): Identity {
 }
 
 /** Null where the stanza is for another identity; throws where it is malformed. */
-function unwrap({ args, body }: Stanza, privateKey: KeyObject, recipient: Buffer): Uint8Array | null {
+function unwrap({ args, body }: Stanza, { privateKey, recipient }: NativeIdentity): Uint8Array | null {
   const [, encoded = '', ...others] = args;
   const share = Buffer.from(encoded, 'base64');
   const isCanonical = share.toString('base64').replace(/=+$/, '') === encoded;

@@ -289,6 +289,20 @@ t.test('an entry that is being decrypted is given up between two of its chunks',
   t.equal(chunks, 2);
 });
 
+t.test(
+  'others have their turn while an entry for many is decrypted, which is given up when time is over',
+  async (t) => {
+    const store = await createAgeStore(t);
+    const other = await identityToRecipient(await generateX25519Identity());
+    const entry = await encrypted('value', ...Array.from({ length: 300 }, () => other));
+    writeFileSync(join(store.folder, 'entry.age'), entry);
+    t.equal(await fetch(store, 'entry'), MISMATCH);
+    writeFileSync(store.identityFile, `${store.identity}\n`.repeat(100));
+    // All of it takes some seconds.
+    t.equal(await fetch(store, 'entry', { signal: AbortSignal.timeout(200) }), 'backend_timeout/timeout');
+  },
+);
+
 t.test('who asks no store of age does not load the package', (t) => {
   const hooks = `export function resolve(name, context, next) {
     if (name === 'age-encryption') process._rawDebug('loaded'); return next(name, context); }`;
