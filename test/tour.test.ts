@@ -28,13 +28,17 @@ t.test(
   },
 );
 
-t.test('the same as a service of a real systemd', { skip: skipWithout(realSystemd(), curl) }, async (t) => {
-  const machine = await bootSystemd(t, filesWithProgram(t));
-  const commands = commandsUnder('As a service');
-  t.ok(commands.length > 10);
-  for (const { command, output } of commands) {
-    const line = `cd /opt/mxm-secretsd; exec 2>&1; ${command.replace(/^curl /, 'curl --silent ')}`;
-    const { stdout } = await machine.run('sh', '-c', line);
-    t.match(stdout.replace(/\n$/, ''), patternOf(output), command);
-  }
-});
+t.test(
+  'the same as a service of a real systemd, whatever umask root has',
+  { skip: skipWithout(realSystemd(), curl) },
+  async (t) => {
+    const machine = await bootSystemd(t, filesWithProgram(t));
+    const commands = commandsUnder('As a service');
+    t.ok(commands.length > 10);
+    for (const { command, output } of commands) {
+      const line = `umask 077; cd /opt/mxm-secretsd; exec 2>&1; ${command.replace(/^curl /, 'curl --silent ')}`;
+      const { stdout } = await machine.run('sh', '-c', line);
+      t.match(stdout.replace(/\n$/, ''), patternOf(output), command);
+    }
+  },
+);
