@@ -57,6 +57,7 @@ t.test('pass: over the socket, from a store that gpg keeps', { skip: realGpg().s
   user.insert('mxm/red/large', 'x'.repeat(5_000));
   user.insert('mxm/red/empty', '');
   writeFileSync(join(folder, 'damaged.gpg'), readFileSync(user.insert('mxm/red/other', 'value')).subarray(0, -1));
+  writeFileSync(join(folder, 'passphrase.gpg'), user.encryptByPassphrase('value', 'pass phrase'));
   execFileSync('mkfifo', [join(folder, 'fifo.gpg')]);
   symlinkSync(user.insert('outside', 'value'), join(folder, 'outside.gpg'));
   user.deleteSecretKey(gone);
@@ -68,6 +69,7 @@ t.test('pass: over the socket, from a store that gpg keeps', { skip: realGpg().s
     fifo: '502 backend_failed/no_regular_file',
     damaged: '502 backend_failed/decrypt_failed',
     gone: '502 backend_failed/key_missing',
+    passphrase: '502 backend_failed/passphrase_entry',
     large: '502 backend_failed/value_too_large',
     empty: '502 backend_failed/empty_value',
     locked: '503 backend_locked/key_locked',

@@ -11,6 +11,11 @@ export function saysPlaintext(stderr: Buffer): boolean {
   return saysStatus(stderr, 'PLAINTEXT ');
 }
 
+/** Whether gpg says that a passphrase decrypts, which may be beside keys. */
+export function saysPassphrase(stderr: Buffer): boolean {
+  return saysStatus(stderr, 'NEED_PASSPHRASE_SYM ');
+}
+
 /** Whether gpg or gopass say that there is no agent to ask. */
 export function saysNoAgent(stderr: Buffer): boolean {
   const texts = ["can't connect to the agent", 'no gpg-agent running', 'No agent running'];

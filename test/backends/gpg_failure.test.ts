@@ -6,6 +6,8 @@ import { temporaryFolder } from '../support/temporary.js';
 
 const { skip } = realGpg();
 
+const ONLY_BY_PASSPHRASE = '[GNUPG:] NEED_PASSPHRASE_SYM 9 3 2\ngpg: problem with the agent: No pinentry\n';
+
 /** Code and reason of what gpg said, or nothing. */
 async function told(stderr: string, env: Readonly<Record<string, string>>): Promise<string | undefined> {
   const answer = await gpgFailure(Buffer.from(stderr), { env }, AbortSignal.timeout(30_000));
@@ -22,6 +24,7 @@ t.test('what gpg says tells the failure, without a look at any key', async (t) =
     ['[GNUPG:] BADMDC\n[GNUPG:] DECRYPTION_FAILED', 'backend_failed/decrypt_failed'],
     ['Error: failed to decrypt', 'backend_failed/decrypt_failed'],
     ['Decryption failed', 'backend_failed/decrypt_failed'],
+    [ONLY_BY_PASSPHRASE, 'backend_failed/passphrase_entry'],
     ['gpg: decryption failed: No secret key', 'backend_unavailable/binary_missing'], // no gpg to ask for keys
     ['something else', undefined],
     ['', undefined],
@@ -43,6 +46,7 @@ t.test('no secret key is a locked one, an absent one or a damaged entry: the key
     [saying(locked!, open!), 'backend_failed/decrypt_failed'],
     [saying('0123456789ABCDEF'), 'backend_failed/key_missing'],
     [saying('0000000000000000'), 'backend_failed/decrypt_failed'],
+    [`${saying('0123456789ABCDEF')}${ONLY_BY_PASSPHRASE}`, 'backend_failed/key_missing'],
     [`${saying(locked!)}gpg: No pinentry`, 'backend_locked/key_locked'],
   ] as const) {
     t.equal(await told(stderr, user.environment), expected, stderr);

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { saysDecrypted, saysPlaintext } from '../../src/backends/gpg_status.js';
+import { saysDecrypted, saysPassphrase, saysPlaintext } from '../../src/backends/gpg_status.js';
 
 const DECRYPTED = '[GNUPG:] PLAINTEXT 62 0 \n[GNUPG:] DECRYPTION_OKAY\n[GNUPG:] GOODMDC\n[GNUPG:] END_DECRYPTION\n';
 
@@ -28,6 +28,18 @@ t.test('gpg has given something where it says so, decrypted or not', (t) => {
     ['', false],
   ] as const) {
     t.equal(saysPlaintext(Buffer.from(stderr)), given, stderr);
+  }
+  t.end();
+});
+
+t.test('a passphrase decrypts where gpg says that it needs one', (t) => {
+  for (const [stderr, needed] of [
+    ['[GNUPG:] NEED_PASSPHRASE_SYM 9 3 2\n', true],
+    ['[GNUPG:] ENC_TO 0123456789ABCDEF 18 0\n[GNUPG:] NEED_PASSPHRASE_SYM 9 3 2\n', true],
+    ['[GNUPG:] NEED_PASSPHRASE 0123456789ABCDEF 0123456789ABCDEF 18 0\n', false],
+    ['gpg: "[GNUPG:] NEED_PASSPHRASE_SYM "', false],
+  ] as const) {
+    t.equal(saysPassphrase(Buffer.from(stderr)), needed, stderr);
   }
   t.end();
 });

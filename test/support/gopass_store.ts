@@ -37,6 +37,8 @@ export interface GopassStore {
   encryptToMany(content: string, count: number): Buffer;
   /** Without saying to whom. */
   encryptHidden(content: string | Uint8Array, recipient: Key): Buffer;
+  /** To no key: whoever types it can decrypt. */
+  encryptByPassphrase(content: string | Uint8Array, passphrase: string): Buffer;
   /** What OpenPGP has for content that is not encrypted, by name. */
   unencrypted(content: string | Uint8Array): Readonly<Record<string, Buffer>>;
   /** The ids of the keys that something is encrypted to. */
@@ -139,6 +141,8 @@ export function createGopassStore(t: Ending, { initialise = true } = {}): Gopass
       return Buffer.concat([...Array.from({ length: count }, () => toOther), encrypt(content)]);
     },
     encryptHidden: (content, recipient) => encryptTo('--hidden-recipient', content, [recipient]),
+    encryptByPassphrase: (content, passphrase) =>
+      gpg(['--pinentry-mode=loopback', '--passphrase', passphrase, '--symmetric'], content),
     unencrypted: (content) => ({
       stored: gpg(['--store'], content),
       'stored in an armor': gpg(['--store', '--armor'], content),
