@@ -6,6 +6,7 @@ import { type BackendFailure, failure } from './backend.js';
 import { readNamedFile } from './named_file.js';
 import type { ServerAddress } from './openbao_address.js';
 import { fileFingerprint } from './program.js';
+import { withTimeLimit } from './time_limit.js';
 
 export interface Question {
   readonly method: 'GET' | 'POST';
@@ -151,8 +152,10 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
     const order = [...pools.keys()].map((index) => (index + preferred) % pools.length);
     for (const [turn, index] of order.entries()) {
       const isLast = turn === order.length - 1;
-      const signal = isLast ? question.signal : AbortSignal.any([question.signal, AbortSignal.timeout(TURN_MS)]);
-      const answer = await askOne(pools[index] as Dispatcher, { ...question, signal });
+      const pool = pools[index] as Dispatcher;
+      const answer = isLast
+        ? await askOne(pool, question)
+        : await withTimeLimit(TURN_MS, question.signal, (signal) => askOne(pool, { ...question, signal }));
       if (!('failure' in answer)) {
         preferred = index;
         return answer;
