@@ -63,8 +63,8 @@ export interface Native {
   /** The pages between two addresses leave memory; they are read anew from their file, without what was written to them. */
   releasePages(from: bigint, to: bigint): boolean;
   /**
-   * Takes the value of a variable, as its bytes stand in the environment block, and fills it there with zeros. The
-   * Buffer is the receiver's.
+   * Takes the value of a variable, as its bytes stand in the environment block, and fills all that the block has of that
+   * name with zeros: the first is the variable, but there may be more. The Buffer is the receiver's.
    */
   takeVariable(name: string): Buffer | undefined;
 }
@@ -274,11 +274,17 @@ function wrap(koffi: Koffi): Native {
     forbidReading: () => prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0,
     releasePages: (from, to) => madvise(from, to - from, MADV_DONTNEED) === 0,
     takeVariable(name) {
-      const place = getenv(name);
-      if (place === null) return undefined;
-      const value = Buffer.alloc(strlen(place));
-      memcpy(value, place, value.length);
-      bzero(place, value.length);
+      const before = Buffer.byteLength(name) + 1;
+      let value: Buffer | undefined;
+      for (let place = getenv(name); place !== null; place = getenv(name)) {
+        const length = strlen(place);
+        if (value === undefined) {
+          value = Buffer.alloc(length);
+          memcpy(value, place, length);
+        }
+        // With its name: so the next one of that name is found. An empty entry is nothing to whoever reads the block.
+        bzero(place - BigInt(before), before + length);
+      }
       return value;
     },
   };

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -7,7 +7,9 @@ import t from 'tap';
 import { loadNative, type Native, native } from '../../src/os/native.js';
 import { descriptorOf } from '../../src/os/peer.js';
 import { connectedPair } from '../support/connected_pair.js';
+import { NODE } from '../support/node.js';
 import { temporaryFolder } from '../support/temporary.js';
+import { until } from '../support/until.js';
 
 const kernel = native as Native;
 
@@ -126,10 +128,40 @@ t.test('a datagram to nobody is not sent', (t) => {
 t.test('a variable is taken as its bytes', (t) => {
   process.env['MXM_TEST_TAKEN'] = 'välue';
   t.equal(kernel.takeVariable('MXM_TEST_TAKEN')?.toString(), 'välue');
-  t.equal(process.env['MXM_TEST_TAKEN'], '', 'and no more where it was');
+  t.equal(process.env['MXM_TEST_TAKEN'], undefined, 'and no more where it was');
   t.equal(kernel.takeVariable('MXM_TEST_NO_SUCH'), undefined);
-  delete process.env['MXM_TEST_TAKEN'];
   t.end();
+});
+
+t.test('of a name that was given twice the first variable is taken, and none stays behind', async (t) => {
+  const source = `
+    const { readFileSync } = await import('node:fs');
+    const { native } = await import(${JSON.stringify(new URL('../../src/os/native.ts', import.meta.url).href)});
+    const taken = native.takeVariable('MXM_TEST_TAKEN').toString();
+    const block = readFileSync('/proc/self/environ', 'latin1').split('\\0').filter((entry) => entry !== '');
+    const left = { ...process.env };
+    process.env.MXM_TEST_TAKEN = 'anew';
+    process.env.MXM_TEST_LAST = 'changed';
+    delete process.env.MXM_TEST_FIRST;
+    const changed = { ...process.env };
+    const again = native.takeVariable('MXM_TEST_TAKEN').toString();
+    console.log(JSON.stringify({ taken, block, left, changed, again }));`;
+  const output = join(temporaryFolder(t), 'output');
+  const [file, ...args] = [...NODE, '--input-type=module', '--eval', source];
+  const [first, last] = [{ MXM_TEST_FIRST: 'a' }, { MXM_TEST_LAST: 'z' }];
+  // Name and value are joined: so the second one has that name, too. Node's own spawn is changed by tap.
+  const env = { ...first, MXM_TEST_TAKEN: 'one', 'MXM_TEST_TAKEN=two': 'three', ...last };
+  const fd = openSync(output, 'w');
+  const pid = kernel.startProgram({ file, args, env }, fd, 2) as number;
+  closeSync(fd);
+  await until(() => kernel.reap(pid) === 0);
+  t.same(JSON.parse(readFileSync(output, 'utf8')), {
+    taken: 'one',
+    block: ['MXM_TEST_FIRST=a', 'MXM_TEST_LAST=z'],
+    left: { ...first, ...last },
+    changed: { MXM_TEST_LAST: 'changed', MXM_TEST_TAKEN: 'anew' },
+    again: 'anew',
+  });
 });
 
 t.test('calls that fail throw nothing', (t) => {
