@@ -69,6 +69,8 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
   const log = createLogger(configuration.logLevel, writer);
   const gate = createGate(() => configuration.limits);
   const metrics = createMetrics({ gate, config: () => configuration });
+  /** Of all that was served: requests in flight keep their configuration, while the gate has the last one's limits. */
+  let widest = configuration.limits;
   let serving = serve(configuration);
   let ending: Promise<void> | undefined;
 
@@ -117,6 +119,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
   function serve({ identity, registries, limits, connections }: Configuration, replaces?: SecretsApi): Serving {
     const api = new SecretsApi(registries, { limits, environment, taken, gate, replaces, onBackendCall });
     taken?.take(variablesOf(registries));
+    widest = widestOf(widest, limits);
     return { identity, api, connections };
   }
 
@@ -133,7 +136,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
   async function stop(): Promise<void> {
     tellEnd();
     if (inherited !== null) acceptNoMore();
-    await within(longestCalls(configuration.limits), built.drain());
+    await within(longestCalls(widest), built.drain());
     socket.remove();
     await within(LAST_ANSWER_MS, finish());
     await close();
@@ -152,7 +155,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
   async function leave(): Promise<void> {
     tellEnd();
     acceptNoMore();
-    await within(longestCalls(configuration.limits) + LAST_ANSWER_MS, built.finish());
+    await within(longestCalls(widest) + LAST_ANSWER_MS, built.finish());
     await close();
   }
 
@@ -169,8 +172,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
   }
 
   async function close(): Promise<void> {
-    built.disconnect();
-    await app.close();
+    await Promise.all([built.disconnect(), app.close()]);
     log.info({ event: 'stopped' });
     await closeLogs();
   }
@@ -248,6 +250,15 @@ function refuseChanges(current: Configuration, next: Configuration): void {
     .filter((key) => !isDeepStrictEqual(current[key], next[key]))
     .map((path) => ({ file: next.launchFile, path, message }));
   if (problems.length > 0) throw new ConfigError(problems);
+}
+
+function widestOf(one: Limits, other: Limits): Limits {
+  return {
+    ...other,
+    backendConcurrency: Math.min(one.backendConcurrency, other.backendConcurrency),
+    queue: Math.max(one.queue, other.queue),
+    backendTimeoutMs: Math.max(one.backendTimeoutMs, other.backendTimeoutMs),
+  };
 }
 
 /** Milliseconds in which all that has been accepted is fetched, even if every backend call takes all of its time. */

@@ -150,8 +150,8 @@ t.test('a manager that leaves before the answer is nobody to answer', { skip }, 
     const { path, audit, disconnect } = await listening(t, { backend });
     const loaded = load(t, path, 'api_key');
     await until(() => backend.calls.length > 0);
-    disconnect();
-    await until(() => backend.calls[0]?.request.signal.aborted);
+    await disconnect();
+    t.equal(backend.calls[0]?.request.signal.aborted, true);
     backend.calls[0]?.answer(answer);
     t.equal((await loaded).length, 0);
     await until(() => audit.length > 0);
@@ -171,7 +171,7 @@ t.test('one that leaves while the record is written gets nothing, and the value 
   const value = Buffer.from('v');
   backend.calls[0]?.answer({ ok: true, value });
   await new Promise((resolve) => setImmediate(resolve));
-  app.disconnect();
+  await app.disconnect();
   t.equal((await loaded).length, 0);
   recorded();
   await until(() => value.every((byte) => byte === 0));

@@ -188,6 +188,20 @@ t.test('stopping', (t) => {
     t.notOk(existsSync(daemon.socket));
   });
 
+  t.test('what it has to cut off has its record before the daemon says that it has stopped', async (t) => {
+    const daemon = await startDaemonProcess(t, {
+      secrets: SECRETS,
+      launch: 'limits: { backend_concurrency: 1, queue: 0, backend_timeout_ms: 100 }',
+      nodeArguments: withoutNative(t),
+    });
+    const halfway = await openRaw(t, daemon.socket);
+    halfway.send(requestText('GET /secrets/api_key', { 'Transfer-Encoding': 'chunked' }));
+    await ask(daemon.socket, '/healthz'); // by then the other one has come
+    t.same(await daemon.stop(), { status: 0, signal: null });
+    const told = daemon.log().map(({ event, outcome }) => outcome ?? event);
+    t.same(told, ['listening', 'hardening_incomplete', 'stopping', 'cancelled', 'stopped']);
+  });
+
   t.test('does not wait for ever for a reader of the log', async (t) => {
     const pipe = openPipe(t);
     pipe.fill();

@@ -11,6 +11,7 @@ import {
   readSync,
   renameSync,
   symlinkSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -27,6 +28,9 @@ function secrets(...names: string[]): string {
 }
 
 const ENVIRONMENT = { MXM_A: 'first', MXM_B: 'second' };
+
+/** What a caller may take to read an answer while the daemon is stopping. */
+const LAST_ANSWER_MS = 2_000;
 
 /** Sends SIGHUP and waits for what the daemon says of it. */
 async function reload(daemon: RunningDaemon): Promise<Record<string, unknown>> {
@@ -109,6 +113,27 @@ t.test('limits and the level of the log change by reload', async (t) => {
   rewrite(daemon, (launch) => `${launch}limits: { max_value_bytes: 4 }\nlog: { level: debug }\n`);
   await reload(daemon);
   t.equal((await ask(daemon.socket, '/secrets/a')).json['code'], 'backend_failed', '"first" has five bytes');
+});
+
+t.test('a stop lets requests from before a reload take the time that they had then', async (t) => {
+  const gopass = fakeGopass(t, 'until [ -e "$0.released" ]; do sleep 0.02; done; echo value');
+  const slow = secrets('a', 'b').replace('backend: env', `backend: gopass, binary: ${gopass.file}`);
+  const daemon = await startDaemonProcess(t, {
+    secrets: slow,
+    launch: 'limits: { backend_concurrency: 1, queue: 8 }\n',
+  });
+  const asked = ['a', 'b'].map((name) => ask(daemon.socket, `/secrets/${name}`));
+  await until(async () => /^mxm_secretsd_queue_depth 1$/m.test((await ask(daemon.socket, '/metrics')).text));
+  rewrite(daemon, (launch) => launch.replace('queue: 8', 'queue: 0, backend_timeout_ms: 1'));
+  await reload(daemon);
+  const ended = daemon.stop();
+  setTimeout(() => writeFileSync(`${gopass.file}.released`, ''), LAST_ANSWER_MS + 500);
+  const answers = await Promise.all(asked);
+  t.same(
+    answers.map(({ status }) => status),
+    [200, 200],
+  );
+  t.same(await ended, { status: 0, signal: null });
 });
 
 t.test('audit records go to their file, which SIGHUP opens anew', async (t) => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { METHODS, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify, type FastifyContextConfig, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -98,8 +99,8 @@ export interface BuiltApp {
    * platform cannot end what comes, those that ask for nothing stay open.
    */
   readonly finish: () => Promise<void>;
-  /** Closes every connection, whatever is going on there. */
-  readonly disconnect: () => void;
+  /** Closes every connection, whatever is going on there; resolves when each request there has handed in its record. */
+  readonly disconnect: () => Promise<void>;
 }
 
 /**
@@ -317,6 +318,10 @@ export function buildApp(parts: AppParts): BuiltApp {
       await connections.finish();
       await exchanges.idle();
     },
-    disconnect: () => connections.destroy(),
+    async disconnect() {
+      connections.destroy();
+      await exchanges.idle();
+      await nextTurn(); // a request that is over gets its record without waiting for anything
+    },
   };
 }

@@ -176,13 +176,14 @@ t.test('a request whose body is cut off at the end may be made again', async (t)
   t.match(app.audit, [{ decision: null, outcome: 'shutting_down' }]);
 });
 
-t.test('every connection can be closed, whatever is going on there', async (t) => {
+t.test('every connection can be closed, whatever is going on there, and what is cut off has its record', async (t) => {
   const app = testApp(t, { backend: scriptedBackend() });
   const path = await app.listen();
   const asking = await openRaw(t, path);
   asking.send(requestText('GET /secrets/api_key'));
   await until(() => app.quietSince() === null);
-  app.disconnect();
+  await app.disconnect();
+  t.match(app.audit, [{ decision: 'allowed', outcome: 'cancelled' }]);
   t.equal(await asking.closed(), '');
 });
 
