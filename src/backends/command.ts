@@ -28,6 +28,8 @@ export type CommandEnd =
   | { readonly end: 'unproven' }
   | { readonly end: 'killed_by_signal' }
   | { readonly end: 'too_large' }
+  /** There is none for what the program prints. */
+  | { readonly end: 'no_memory' }
   | { readonly end: 'aborted' }
   /** No such file. */
   | { readonly end: 'missing' }
@@ -43,16 +45,22 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
   if (signal.aborted) return { end: 'aborted' };
   const stdout = new Collector(maxStdoutBytes);
   const stderr = new Collector(MAX_STDERR_BYTES);
-  let stopped: 'aborted' | 'too_large' | undefined;
+  let stopped: 'aborted' | 'too_large' | 'no_memory' | undefined;
   let stop = (): void => undefined;
+  const giveUp = (why: 'too_large' | 'no_memory'): void => {
+    stopped ??= why;
+    stop();
+  };
   const child = await startChild(
     command,
     (piece) => {
-      if (stdout.add(piece) || maxStdoutBytes === 0) return;
-      stopped ??= 'too_large';
-      stop();
+      const taken = stdout.add(piece);
+      if (taken === 'no_memory') giveUp('no_memory');
+      if (taken === 'in_part' && maxStdoutBytes > 0) giveUp('too_large');
     },
-    (piece) => void stderr.add(piece),
+    (piece) => {
+      if (stderr.add(piece) === 'no_memory') giveUp('no_memory');
+    },
   );
   if (typeof child === 'string') return { end: child };
   const { pid, outputs } = child;
@@ -135,14 +143,18 @@ class Collector {
     this.#limit = limit;
   }
 
-  /** Takes what fits, and says whether all of it fitted. */
-  add(piece: Buffer): boolean {
+  /** Takes what fits, and says whether that was all of it. Never throws: the kernel's events have nobody to catch it. */
+  add(piece: Buffer): 'whole' | 'in_part' | 'no_memory' {
     const taken = Math.min(piece.length, this.#limit - this.#length);
-    this.#reserve(this.#length + taken);
+    try {
+      this.#reserve(this.#length + taken);
+    } catch {
+      return 'no_memory';
+    }
     copySecretBytes(piece.subarray(0, taken), this.#buffer, this.#length);
     this.#length += taken;
     this.#isWhole &&= taken === piece.length;
-    return taken === piece.length;
+    return taken === piece.length ? 'whole' : 'in_part';
   }
 
   /** Whether all that was to be taken has fitted. */

@@ -7,6 +7,7 @@ export function failureOfCommand(ended: Exclude<CommandEnd, { end: 'succeeded' }
     case 'missing':
       return failure('backend_unavailable', 'binary_missing');
     case 'cannot_start':
+    case 'no_memory': // as where gopass itself has none
       return failure('backend_unavailable', 'cannot_start');
     case 'unproven': // of what is decrypted, which alone asks for a proof
       return failure('backend_failed', 'decrypt_failed');

@@ -7,7 +7,7 @@ import { variablesIn } from '../support/environment.js';
 import { CANARY, fakeProgram, isRunning } from '../support/fake_gopass.js';
 import { NODE } from '../support/node.js';
 import { watchBuffers } from '../support/retained.js';
-import { temporaryFolder } from '../support/temporary.js';
+import { type Ending, temporaryFolder } from '../support/temporary.js';
 import { until } from '../support/until.js';
 
 const PATH = process.env['PATH'] ?? '';
@@ -239,6 +239,37 @@ t.test('no end leaves a Buffer with output behind, but for the one that is given
     });
   }
 });
+
+t.test('a program for whose output there is no memory is ended, and what it has printed is wiped', async (t) => {
+  const secret = `printf '%s%s' ${CANARY.slice(0, 9)} ${CANARY.slice(9)}`;
+  for (const [stream, where] of [
+    ['stdout', ''],
+    ['stderr', '>&2'],
+  ] as const) {
+    await t.test(stream, async (t) => {
+      const buffers = watchBuffers(t);
+      refuseMemory(t, 100_000);
+      const program = fakeProgram(t, 'program', `note $$; (yes "$(${secret})" | head -c 200000) ${where}; sleep 1000`);
+      t.same(await run(program.file, { maxStdoutBytes: 1_000_000 }), { end: 'no_memory' });
+      const [pid] = await program.noted(1);
+      t.notOk(isRunning(pid!));
+      t.ok(buffers.seen() > 2);
+      t.equal(buffers.retaining(CANARY), 0);
+    });
+  }
+});
+
+/** From now on nobody gets more bytes than these in one piece, as where a process has reached its limit. */
+function refuseMemory(t: Ending, above: number): void {
+  const { ArrayBuffer: real } = globalThis;
+  globalThis.ArrayBuffer = class extends real {
+    constructor(length: number) {
+      if (length > above) throw new RangeError('Array buffer allocation failed');
+      super(length);
+    }
+  } as ArrayBufferConstructor;
+  t.teardown(() => (globalThis.ArrayBuffer = real));
+}
 
 t.test('NODE_DEBUG, which makes libraries print what they run, prints nothing of a program', async (t) => {
   const source = `
