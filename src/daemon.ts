@@ -207,6 +207,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
         refuseChanges(configuration, next);
         swapAudit(next);
         configuration = next;
+        gate.admit();
         serving = serve(next, serving.api);
         lastError = null;
         log.level = next.logLevel;

@@ -10,6 +10,8 @@ export interface Gate {
   /** True where it is the caller's turn at once, who then owes one `leave`. */
   tryEnter(): boolean;
   leave(): void;
+  /** Lets in those who wait, in their order, where the limits have come to allow more: to be told of such a change. */
+  admit(): void;
   readonly running: number;
   readonly waiting: number;
 }
@@ -40,6 +42,7 @@ export function createGate(limits: () => GateLimits): Gate {
 
   return {
     tryEnter,
+    admit,
     enter(signal) {
       if (signal.aborted) return Promise.resolve('aborted');
       if (tryEnter()) return Promise.resolve('entered');

@@ -104,6 +104,7 @@ t.test('a default does not stand in for a full queue', async (t) => {
     enter: () => Promise.resolve('full' as const),
     tryEnter: () => false,
     leave: () => undefined,
+    admit: () => undefined,
     running: 1,
     waiting: 0,
   };

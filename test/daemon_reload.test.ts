@@ -115,6 +115,24 @@ t.test('limits and the level of the log change by reload', async (t) => {
   t.equal((await ask(daemon.socket, '/secrets/a')).json['code'], 'backend_failed', '"first" has five bytes');
 });
 
+t.test('those who wait for their turn begin at once when a reload lets more run', async (t) => {
+  const gopass = fakeGopass(t, 'until [ "$(wc -l <"$0.calls")" = 3 ]; do sleep 0.02; done; echo value');
+  const daemon = await startDaemonProcess(t, {
+    secrets: secrets('a', 'b', 'c').replace('backend: env', `backend: gopass, binary: ${gopass.file}`),
+    launch: 'limits: { backend_concurrency: 1, backend_timeout_ms: 60000 }\n',
+  });
+  const asked = ['a', 'b', 'c'].map((name) => ask(daemon.socket, `/secrets/${name}`));
+  await until(async () => /^mxm_secretsd_queue_depth 2$/m.test((await ask(daemon.socket, '/metrics')).text));
+  rewrite(daemon, (launch) => launch.replace('backend_concurrency: 1', 'backend_concurrency: 3'));
+  await reload(daemon);
+  const answers = await Promise.all(asked);
+  t.same(
+    answers.map(({ status }) => status),
+    [200, 200, 200],
+    'the first of them has an answer once all have begun',
+  );
+});
+
 t.test('a stop lets requests from before a reload take the time that they had then', async (t) => {
   const gopass = fakeGopass(t, 'until [ -e "$0.released" ]; do sleep 0.02; done; echo value');
   const slow = secrets('a', 'b').replace('backend: env', `backend: gopass, binary: ${gopass.file}`);

@@ -64,6 +64,19 @@ t.test('a limit that was lowered holds as soon as enough have left', (t) => {
   t.end();
 });
 
+t.test('a limit that was raised lets those in who wait, in their order, before anybody who comes later', async (t) => {
+  const limits = { backendConcurrency: 1, queue: 5 };
+  const gate = createGate(() => limits);
+  const entered: number[] = [];
+  for (let caller = 0; caller < 4; caller += 1) void gate.enter(never).then(() => entered.push(caller));
+  limits.backendConcurrency = 3;
+  gate.admit();
+  t.equal(gate.tryEnter(), false);
+  await Promise.resolve();
+  t.same(entered, [0, 1, 2]);
+  t.same([gate.running, gate.waiting], [3, 1]);
+});
+
 t.test('for all orders of coming, leaving and giving up, the bounds hold and nobody is forgotten', async (t) => {
   await fc.assert(
     fc.asyncProperty(
