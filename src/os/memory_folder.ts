@@ -48,11 +48,11 @@ export function memoryPlaces(environment: Readonly<Record<string, string | undef
 export function makeMemoryFolder(places: readonly string[]): MemoryFolder {
   for (const place of places) {
     if (!isFit(place)) continue;
-    sweep(place);
     try {
+      sweep(place);
       return memoryFolder(mkdtempSync(join(place, PREFIX)));
     } catch {
-      continue; // it may not be written, or is full
+      continue; // it may not be listed or written, or is full
     }
   }
   throw new MemoryFolderError(

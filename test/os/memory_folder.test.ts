@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import {
+import fs, {
   chmodSync,
   existsSync,
   mkdirSync,
@@ -12,6 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { makeMemoryFolder, MemoryFolderError, memoryPlaces } from '../../src/os/memory_folder.js';
@@ -108,6 +109,23 @@ t.test('a place where no folder can be made is passed over', { skip }, (t) => {
   const deep = start + '/deep'.repeat(Math.floor((4_090 - start.length) / 5));
   mkdirSync(deep, { recursive: true });
   t.throws(() => makeMemoryFolder([deep]), /no file system in memory/);
+  t.end();
+});
+
+t.test('a place that may not be listed is passed over', { skip }, (t) => {
+  const [closed, open] = [place(t), place(t)];
+  // To root, who may run this, every folder is open.
+  const { readdirSync } = fs;
+  fs.readdirSync = ((path: string) => {
+    if (path === closed) throw new Error('EACCES');
+    return readdirSync(path);
+  }) as typeof readdirSync;
+  syncBuiltinESMExports();
+  t.teardown(() => {
+    fs.readdirSync = readdirSync;
+    syncBuiltinESMExports();
+  });
+  t.equal(dirname(makeMemoryFolder([closed, open]).path), open);
   t.end();
 });
 
