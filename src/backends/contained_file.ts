@@ -1,9 +1,13 @@
 import { constants, readlinkSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
 import { closeFile, descriptorPath, holdFile, letGoOf, openFile, type Place, readFile, statFile } from '../os/disk.js';
 import { type BackendFailure, failure, type ProbeAnswer } from './backend.js';
 
 const READ_AT_ONCE = 1_048_576;
+
+/** So many that one of them agrees, even where somebody does nothing but rename the root. */
+const LOOKS = 16;
 
 const SLASH = Buffer.from('/');
 
@@ -33,7 +37,7 @@ export async function withContainedFile<T>(
   return withRoot(root, (directory, standsAt) => {
     if (signal.aborted) return TIMED_OUT;
     return holding({ path, directory }, failureOfEntry, async (held) => {
-      const size = await sizeOfEntry(held, standsAt);
+      const size = await sizeOfEntry(held, directory, standsAt);
       if (typeof size !== 'number') return size;
       if (signal.aborted) return TIMED_OUT;
       let fd: number;
@@ -52,14 +56,28 @@ export async function withContainedFile<T>(
 }
 
 /** Of what is held, when it is a regular file below the directory. */
-async function sizeOfEntry(held: number, directory: Buffer): Promise<number | BackendFailure> {
+async function sizeOfEntry(held: number, directory: number, standsAt: Buffer): Promise<number | BackendFailure> {
   try {
     const stat = await statFile(held);
-    if (!isBelow(placeOf(held), directory) || stat.isDirectory) return NO_ENTRY;
+    if (stat.isDirectory || !(await isContained(held, directory, standsAt))) return NO_ENTRY;
     return stat.isFile ? stat.size : failure('backend_failed', 'no_regular_file');
   } catch (error) {
     return failureOfEntry(error);
   }
+}
+
+/**
+ * The directory may be renamed between a look at it and one at what is held: so what seems to stand outside is looked at
+ * again, with it. A turn of the event loop between the two keeps them from alternating with renames, each in wait of the
+ * other.
+ */
+async function isContained(held: number, directory: number, standsAt: Buffer): Promise<boolean> {
+  for (let looks = 1, above = standsAt; !isBelow(placeOf(held), above); looks += 1) {
+    if (looks === LOOKS) return false;
+    above = placeOf(directory);
+    await nextTurn();
+  }
+  return true;
 }
 
 /** Whether the directory is there. */

@@ -230,6 +230,39 @@ t.test('a file that is moved out of the root before it is looked at is no entry'
   t.equal(await readBy(module, root, 'a/entry'), NO_ENTRY);
 });
 
+t.test('a root that is renamed before its entry is looked at contains it all the same, and nothing else', async (t) => {
+  const { folder, root } = roots(t);
+  symlinkSync('../outside', join(root, 'up'));
+  const moved = join(folder, 'moved');
+  const module = await withMeanwhile(t, () => renameSync(root, moved));
+  for (const [path, expected] of [
+    ['a/entry', 'value'],
+    ['up', NO_ENTRY],
+  ] as const) {
+    t.equal(await readBy(module, root, path), expected);
+    renameSync(moved, root);
+  }
+});
+
+t.test('a root that is renamed between any two looks is not looked at for ever', async (t) => {
+  const { folder, root } = roots(t);
+  const names = [root, join(folder, 'moved')] as const;
+  let looks = 0;
+  const module = await t.mockImport<Contained>('../../src/backends/contained_file.js', {
+    'node:fs': {
+      ...fs,
+      readlinkSync(path: string, options: { encoding: 'buffer' }) {
+        const place = fs.readlinkSync(path, options);
+        renameSync(names[looks % 2]!, names[(looks + 1) % 2]!);
+        looks += 1;
+        return place;
+      },
+    },
+  });
+  t.equal(await readBy(module, root, 'a/entry'), NO_ENTRY);
+  t.ok(looks > 2);
+});
+
 t.test('whatever is swapped how often: a reader sees the inside or nothing, never the outside', async (t) => {
   const { root } = roots(t);
   // A process of its own swaps the entry for a symlink that leads out of the root and back, as fast as it can.
