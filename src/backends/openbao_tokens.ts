@@ -5,6 +5,7 @@ import { type BackendFailure, failure } from './backend.js';
 import { readNamedFile } from './named_file.js';
 import type { Client } from './openbao_client.js';
 import { singleFlight } from './single_flight.js';
+import { withTimeLimit } from './time_limit.js';
 
 /** Where the tokens come from that a server is asked with. Strings, as HTTP headers are made of strings. */
 export interface TokenSource {
@@ -62,12 +63,16 @@ interface Lease {
   readonly renewable: boolean;
   /** Milliseconds that the login gave it. */
   readonly lifetime: number;
+  /** When it was given, or last asked for in vain. */
   readonly obtained: number;
   readonly expires: number;
 }
 
 /** The part of its time after which a token is renewed, by the next one who needs it: no timer runs for it. */
 const RENEW_AFTER = 2 / 3;
+
+/** Milliseconds that another token is waited for while there is one that lives. */
+const SUCCESSION_MS = 1_000;
 
 /** Bytes; an answer to a login holds the token, and the names of policies and metadata. */
 const MAX_ANSWER_BYTES = 1_048_576;
@@ -94,6 +99,14 @@ export function tokensOfAppRole(ask: Client, { roleIdFile, secretIdFile, mount }
     return { ...renewed, lifetime: old.lifetime };
   }
 
+  /** A token in place of one that lives. */
+  function succeed(old: Lease, signal: AbortSignal): Promise<Lease | BackendFailure> {
+    return withTimeLimit(SUCCESSION_MS, signal, async (signal) => {
+      const renewed = old.renewable ? await renew(old, signal) : undefined;
+      return renewed ?? login(signal);
+    });
+  }
+
   async function grant(
     path: string,
     question: { readonly token?: string; readonly body: string; readonly rounds?: number },
@@ -113,12 +126,16 @@ export function tokensOfAppRole(ask: Client, { roleIdFile, secretIdFile, mount }
 
   /** One renewal or login for all who wait. */
   const refresh = singleFlight<string | BackendFailure>(async (signal) => {
-    const old = lease !== undefined && isAlive(lease) ? lease : undefined;
-    const renewed = old?.renewable === true ? await renew(old, signal) : undefined;
-    const next = renewed ?? (await login(signal));
-    if ('token' in next) lease = next;
-    // A server that gives no other token does not make this one worse.
-    return 'token' in next ? next.token : (old?.token ?? next);
+    if (lease !== undefined && !isAlive(lease)) lease = undefined;
+    const old = lease;
+    const next = old === undefined ? await login(signal) : await succeed(old, signal);
+    if ('token' in next) {
+      lease = next;
+      return next.token;
+    }
+    // A server that gives no other token does not make this one worse, and is not waited for each time.
+    if (old !== undefined && lease === old) lease = { ...old, obtained: performance.now() };
+    return lease?.token ?? next;
   }, TIMED_OUT);
 
   const token = async (signal: AbortSignal): Promise<string | BackendFailure> =>

@@ -1,6 +1,11 @@
+import { performance } from 'node:perf_hooks';
+
+/** Milliseconds for which a call is joined: one that hangs for ever must not take all with it who ask later. */
+const JOIN_MS = 2_000;
+
 /**
- * Lets all who ask while a call runs share it. Who leaves gets `left`; the last one to leave ends the call, and gets
- * what that settles with. It must settle then, and never rejects.
+ * Lets all who ask soon after a call has begun share it. Who leaves gets `left`; the last one to leave ends the call, and
+ * gets what that settles with. It must settle then, and never rejects.
  */
 export function singleFlight<T>(
   start: (signal: AbortSignal) => Promise<T>,
@@ -9,6 +14,7 @@ export function singleFlight<T>(
   interface Flight {
     readonly controller: AbortController;
     readonly result: Promise<T>;
+    readonly joinedUntil: number;
     holders: number;
   }
   let current: Flight | undefined;
@@ -18,6 +24,7 @@ export function singleFlight<T>(
     const flight: Flight = {
       controller,
       holders: 0,
+      joinedUntil: performance.now() + JOIN_MS,
       result: start(controller.signal).finally(() => {
         if (current === flight) current = undefined;
       }),
@@ -27,7 +34,8 @@ export function singleFlight<T>(
 
   return (signal) => {
     if (signal.aborted) return Promise.resolve(left);
-    const flight = (current ??= begin());
+    if (current === undefined || performance.now() >= current.joinedUntil) current = begin();
+    const flight = current;
     flight.holders += 1;
     return new Promise((resolve) => {
       const leave = (): void => {

@@ -3,12 +3,14 @@ import t, { type Test } from 'tap';
 import { type BackendFailure, failure } from '../../src/backends/backend.js';
 import type { Answer, Client, Question } from '../../src/backends/openbao_client.js';
 import { type TokenSource, tokensOfAppRole, tokensOfFile } from '../../src/backends/openbao_tokens.js';
+import { forward } from '../support/clock.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 import { until } from '../support/until.js';
 
 // Logins at a real server are in openbao.test.ts.
 
 const UNREADABLE = failure('backend_unavailable', 'credential_unreadable');
+const TIMED_OUT = failure('backend_timeout', 'timeout');
 const UNREACHABLE = failure('backend_unavailable', 'server_unreachable');
 const forever = new AbortController().signal;
 
@@ -49,7 +51,10 @@ function appRole(t: Test): AppRole {
   const asked: Asked[] = [];
   const client: Client = (question) =>
     new Promise((resolve) => {
-      asked.push({ ...question, answer: resolve });
+      const { signal } = question;
+      signal.addEventListener('abort', () => resolve(TIMED_OUT));
+      if (signal.aborted) resolve(TIMED_OUT);
+      else asked.push({ ...question, answer: resolve });
     });
   return { ...tokensOfAppRole(client, { roleIdFile, secretIdFile, mount: 'app%20role' }), asked, roleIdFile };
 }
@@ -73,15 +78,6 @@ async function loggedIn(role: AppRole, answer: Answer): Promise<unknown> {
   const token = role.token(forever);
   (await nextOf(role)).answer(answer);
   return token;
-}
-
-/** Lets the clock that the times of a token are counted with go forward. */
-function forward(t: Test, seconds: number): void {
-  const now = performance.now.bind(performance);
-  const before = Object.getOwnPropertyDescriptor(performance, 'now');
-  const set = (descriptor: PropertyDescriptor): unknown => Object.defineProperty(performance, 'now', descriptor);
-  set({ configurable: true, value: () => now() + seconds * 1000 });
-  t.teardown(() => (before === undefined ? Reflect.deleteProperty(performance, 'now') : set(before)));
 }
 
 /** Asks for a token that has to be asked for at the server. */
@@ -114,7 +110,7 @@ t.test('one login serves all who wait, and who leaves is not waited for', async 
   const leaving = new AbortController();
   const tokens = [role.token(forever), role.token(leaving.signal), role.token(forever)];
   leaving.abort();
-  t.same(await tokens[1], failure('backend_timeout', 'timeout'));
+  t.same(await tokens[1], TIMED_OUT);
   (await nextOf(role)).answer(granting('one', 60));
   t.same([await tokens[0], await tokens[2]], ['one', 'one']);
   t.equal(role.asked.length, 0);
@@ -171,6 +167,45 @@ t.test('a token that lives is used on while the server gives no other one', asyn
   question.answer(UNREACHABLE);
   (await nextOf(role)).answer(UNREACHABLE);
   t.equal(await token, 'one');
+  forward(t, 50);
+  t.equal(await role.token(forever), 'one');
+  t.equal(role.asked.length, 0, 'another one is asked for when two thirds of the rest are over');
+  forward(t, 20);
+  const again = await due(role);
+  again.question.answer(granting('one', 300));
+  t.equal(await again.token, 'one');
+});
+
+t.test('a renewal that hangs is given up while the token lives', async (t) => {
+  const role = appRole(t);
+  await loggedIn(role, granting('one', 300));
+  forward(t, 210);
+  const { token, question } = await due(role);
+  t.equal(await token, 'one');
+  t.ok(question.signal.aborted);
+  role.asked.length = 0;
+  t.equal(await role.token(forever), 'one');
+  t.equal(role.asked.length, 0);
+});
+
+t.test('a token that is refused while it is renewed is not given again', async (t) => {
+  const role = appRole(t);
+  await loggedIn(role, granting('one', 300));
+  forward(t, 210);
+  const { token, question } = await due(role);
+  const another = role.another('one', forever);
+  question.answer(saying(403, ''));
+  (await nextOf(role)).answer(UNREACHABLE);
+  t.same(await Promise.all([token, another]), [UNREACHABLE, UNREACHABLE]);
+});
+
+t.test('a login that hangs is not joined for ever, and what a later one gives serves all', async (t) => {
+  const role = appRole(t);
+  const { token, question } = await due(role);
+  forward(t, 2);
+  t.equal(await loggedIn(role, granting('two', 60)), 'two');
+  question.answer(UNREACHABLE);
+  t.equal(await token, 'two');
 });
 
 t.test('with no token left, why there is none is the answer', async (t) => {

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { singleFlight } from '../../src/backends/single_flight.js';
+import { forward } from '../support/clock.js';
 import { nextTurn } from '../support/scripted_backend.js';
 
 interface Call {
@@ -24,6 +25,22 @@ t.test('all who ask while a call runs share it, and the next one starts another'
   const next = ask(forever);
   calls[1]!.end('two');
   t.equal(await next, 'two');
+  t.equal(calls.length, 2);
+});
+
+t.test('a call that goes on for long is not joined any more, and goes on for those who have it', async (t) => {
+  const { calls, ask } = scripted();
+  const first = ask(forever);
+  forward(t, 1.5);
+  const second = ask(forever);
+  forward(t, 1);
+  const third = ask(forever);
+  t.equal(calls.length, 2);
+  calls[0]!.end('one');
+  t.same(await Promise.all([first, second]), ['one', 'one']);
+  const fourth = ask(forever);
+  calls[1]!.end('two');
+  t.same(await Promise.all([third, fourth]), ['two', 'two']);
   t.equal(calls.length, 2);
 });
 
