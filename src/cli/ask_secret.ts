@@ -1,4 +1,4 @@
-import { type Answer, ask, askUntil, type Patience, problemOf } from '../client/ask.js';
+import { ask, askUntil, type Patience, type Problem, problemOf } from '../client/ask.js';
 import { isErrorCode } from '../domain/errors.js';
 import { type OptionValues, UsageError } from './arguments.js';
 import { describeRefusal } from './ask.js';
@@ -7,7 +7,13 @@ import { EXIT, EXIT_OF_CODE } from './exit_status.js';
 export type SecretAnswer =
   /** The bytes are the receiver's, to be filled with zeros. */
   | { readonly kind: 'value'; readonly value: Buffer }
-  | { readonly kind: 'refused'; readonly why: string; readonly status: number };
+  | {
+      readonly kind: 'refused';
+      readonly why: string;
+      readonly status: number;
+      /** That of the daemon, if it answered. */
+      readonly code?: string;
+    };
 
 /** Asks the daemon for a secret whose name is an identifier. Never rejects. */
 export async function askSecret(socket: string, name: string, patience: Patience): Promise<SecretAnswer> {
@@ -15,11 +21,12 @@ export async function askSecret(socket: string, name: string, patience: Patience
   if (answer.kind === 'answer' && answer.status === 200 && answer.type === 'application/octet-stream') {
     return { kind: 'value', value: answer.body };
   }
-  return { kind: 'refused', why: describeRefusal(answer, socket), status: statusOf(answer) };
+  const problem = problemOf(answer);
+  const why = describeRefusal(answer, socket);
+  return { kind: 'refused', why, status: statusOf(problem), ...(problem && { code: problem.code }) };
 }
 
-function statusOf(answer: Answer): number {
-  const problem = problemOf(answer);
+function statusOf(problem: Problem | null): number {
   if (problem === null) return EXIT.unavailable;
   return isErrorCode(problem.code) ? EXIT_OF_CODE[problem.code] : EXIT.defect;
 }

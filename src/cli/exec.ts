@@ -73,7 +73,10 @@ function lostBytes({ environment }: Io, bindings: readonly Binding[], command: r
   return { kind: 'refused', why: `the variable ${name} ${why}`, status: EXIT.data };
 }
 
-/** Fills `values`; with the first refusal, which is given, nothing more is asked or waited for. */
+/**
+ * Fills `values`; with the first refusal, which is given, nothing more is asked or waited for. To be overloaded is none
+ * while several are asked for, as it may be these that are too many: then so many fewer are.
+ */
 async function askAll(
   socket: string,
   names: ReadonlySet<string>,
@@ -82,20 +85,26 @@ async function askAll(
 ): Promise<Refusal | undefined> {
   const refused = new AbortController();
   let first: Refusal | undefined;
-  const waiting = names.values();
+  const waiting = [...names];
+  let askers = Math.min(ASKED_AT_ONCE, waiting.length);
   async function askInTurn(): Promise<void> {
-    for (const name of waiting) {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      const isAlone = askers === 1;
       const answer = await askSecret(socket, name, { deadline, signal: refused.signal });
       if (answer.kind === 'value') {
         values.set(name, answer.value);
-        continue;
+      } else if (answer.code === 'overloaded' && !isAlone && first === undefined) {
+        waiting.push(name);
+        if (askers > 1) break;
+      } else {
+        first ??= { ...answer, why: `${name}: ${answer.why}` };
+        waiting.length = 0;
+        refused.abort();
       }
-      first ??= { ...answer, why: `${name}: ${answer.why}` };
-      refused.abort();
-      return;
     }
+    askers -= 1;
   }
-  await Promise.all(Array.from({ length: ASKED_AT_ONCE }, askInTurn));
+  await Promise.all(Array.from({ length: askers }, askInTurn));
   return first;
 }
 

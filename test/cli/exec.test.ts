@@ -169,6 +169,64 @@ t.test('a final refusal ends the wait for others', async (t) => {
   t.match(io.errors(), /^mxm-secretsd exec: denied: access_denied: .+\n$/);
 });
 
+const NINE = Array.from({ length: 9 }, (_, index) => `V${index}=name_${index}`);
+
+t.test('after a refusal nothing more is asked', async (t) => {
+  const asked: (string | undefined)[] = [];
+  const socket = await scriptedServer(t, (request, response) => {
+    asked.push(request.url);
+    if (asked.length === 1) problemListener('access_denied')(request, response);
+    else setTimeout(() => respond(response, 200, 'application/octet-stream', 'x'), 100);
+  });
+  const io = memoryIo();
+  t.equal(await run(['exec', '--socket', socket, ...NINE, '--', 'true'], io), 77);
+  t.equal(asked.length, 4);
+});
+
+/** A daemon that gives so many values at once, and to whoever comes meanwhile none; and the codes that it has given. */
+async function narrowDaemon(t: Ending, places: number): Promise<{ socket: string; codes: string[] }> {
+  let taken = 0;
+  const codes: string[] = [];
+  const socket = await scriptedServer(t, (request, response) => {
+    const code = taken < places ? 'ok' : 'overloaded';
+    codes.push(code);
+    if (code === 'overloaded') {
+      problemListener(code)(request, response);
+      return;
+    }
+    taken += 1;
+    setTimeout(() => {
+      taken -= 1;
+      respond(response, 200, 'application/octet-stream', String(request.url).slice(-1));
+    }, 20);
+  });
+  return { socket, codes };
+}
+
+t.test('a daemon that takes fewer questions at once than are asked is asked fewer', async (t) => {
+  runFromSources(t);
+  for (const places of [1, 2, 3]) {
+    const { socket, codes } = await narrowDaemon(t, places);
+    const command = ['sh', '-c', 'printf %s "$V0" "$V1" "$V2" "$V3" "$V4" "$V5" "$V6" "$V7" "$V8"'];
+    const ended = await runProgram(['exec', '--socket', socket, ...NINE, '--', ...command]);
+    t.match({ ...ended, stdout: ended.stdout.toString() }, { status: 0, stderr: '', stdout: '012345678' });
+    t.ok(codes.length <= 9 + 3, String(codes));
+  }
+});
+
+t.test('a daemon that others overload is given up soon, however many secrets are asked for', async (t) => {
+  for (const [operands, most] of [
+    [NINE.slice(0, 1), 1],
+    [NINE, 5],
+  ] as const) {
+    const { socket, codes } = await narrowDaemon(t, 0);
+    const io = memoryIo();
+    t.equal(await run(['exec', '--socket', socket, ...operands, '--', 'true'], io), 75);
+    t.match(io.errors(), /^mxm-secretsd exec: name_\d: overloaded: .+\n$/);
+    t.ok(codes.length <= most, String(codes));
+  }
+});
+
 t.test('--wait waits as get does', async (t) => {
   let asked = 0;
   const late: RequestListener = (request, response) => {
