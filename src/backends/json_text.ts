@@ -15,10 +15,16 @@ const MAX_DEPTH = 512;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const LOWER_U = 0x75;
-const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
-/** What numbers are made of: where one ends. */
-const NUMBER_BYTES: ReadonlySet<number | undefined> = new Set(Buffer.from('+-.0123456789Ee'));
-const LITERALS = ['true', 'false', 'null'].map((word) => Buffer.from(word));
+const LOWER_E = 0x65;
+const UPPER_E = 0x45;
+const PLUS = 0x2b;
+const MINUS = 0x2d;
+const POINT = 0x2e;
+const ZERO = 0x30;
+/** By their first byte: most of what is looked at is none of them. */
+const LITERALS: ReadonlyMap<number | undefined, Buffer> = new Map(
+  ['true', 'false', 'null'].map((word) => [word.charCodeAt(0), Buffer.from(word)]),
+);
 const SHORT_ESCAPES: ReadonlyMap<number | undefined, number> = new Map(
   [...'""\\\\//b\bf\fn\nr\rt\t'.matchAll(/(.)([^])/g)].map(([, letter = '', meant = '']) => [
     letter.charCodeAt(0),
@@ -30,6 +36,7 @@ const SHORT_ESCAPES: ReadonlyMap<number | undefined, number> = new Map(
 interface Range {
   readonly start: number;
   readonly end: number;
+  readonly hasEscapes: boolean;
 }
 
 /**
@@ -58,23 +65,46 @@ export function jsonTextAt(json: Buffer, path: readonly string[]): JsonPlace {
   function string(): Range | false {
     if (!sign('"')) return false;
     const start = at;
+    let hasEscapes = false;
     while (json[at] !== QUOTE) {
       const byte = json[at];
       if (byte === undefined || byte < 0x20) return false;
-      const length = byte === BACKSLASH ? escapeLength(json, at) : 1;
+      const isEscape = byte === BACKSLASH;
+      const length = isEscape ? escapeLength(json, at) : 1;
       if (length === 0) return false;
+      hasEscapes ||= isEscape;
       at += length;
     }
     at += 1;
-    return { start, end: at - 1 };
+    return { start, end: at - 1, hasEscapes };
   }
 
   function numberOrLiteral(): boolean {
-    const literal = LITERALS.find((word) => json.subarray(at, at + word.length).equals(word));
+    const literal = LITERALS.get(json[at]);
+    if (literal === undefined) return number();
+    const stands = standsAt(json, at, literal);
+    at += literal.length;
+    return stands;
+  }
+
+  function number(): boolean {
+    if (json[at] === MINUS) at += 1;
+    if (json[at] === ZERO) at += 1;
+    else if (!digits()) return false;
+    if (json[at] === POINT) {
+      at += 1;
+      if (!digits()) return false;
+    }
+    if (json[at] !== LOWER_E && json[at] !== UPPER_E) return true;
+    at += 1;
+    if (json[at] === PLUS || json[at] === MINUS) at += 1;
+    return digits();
+  }
+
+  function digits(): boolean {
     const start = at;
-    if (literal !== undefined) at += literal.length;
-    else while (NUMBER_BYTES.has(json[at])) at += 1;
-    return literal !== undefined || NUMBER.test(json.toString('latin1', start, at));
+    for (let byte = json[at]; byte !== undefined && byte >= 0x30 && byte <= 0x39; byte = json[at]) at += 1;
+    return at > start;
   }
 
   /** `matched`: how many keys of the path lead here; -1 where others do. */
@@ -95,7 +125,7 @@ export function jsonTextAt(json: Buffer, path: readonly string[]): JsonPlace {
       const key = string();
       if (key === false || !sign(':')) return false;
       const wanted = keys[matched];
-      const leads = wanted !== undefined && unescaped(json, key).equals(wanted);
+      const leads = wanted !== undefined && says(json, key, wanted);
       if (leads) found.place = 'missing'; // whatever an equal key before had
       if (!value(leads ? matched + 1 : -1, depth + 1)) return false;
     } while (sign(','));
@@ -114,6 +144,17 @@ export function jsonTextAt(json: Buffer, path: readonly string[]): JsonPlace {
   if (at !== json.length) return { kind: 'malformed' };
   const { place } = found;
   return typeof place === 'string' ? { kind: place } : { kind: 'text', value: unescaped(json, place) };
+}
+
+/** There can be a million keys: a Buffer is made of those alone that are written with escapes. */
+function says(json: Buffer, key: Range, wanted: Buffer): boolean {
+  if (key.hasEscapes) return unescaped(json, key).equals(wanted);
+  return key.end - key.start === wanted.length && standsAt(json, key.start, wanted);
+}
+
+/** Byte by byte: what compares many at once has the value that stands behind them in registers, too. */
+function standsAt(json: Buffer, at: number, text: Buffer): boolean {
+  return text.every((byte, index) => json[at + index] === byte);
 }
 
 /** Of the escape that begins with the backslash at `at`; 0 where it is none. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { jsonTextAt } from '../../src/backends/json_text.js';
+import { watchBuffers } from '../support/retained.js';
 
 /** The text at the path, in brackets, or what is there in its place. */
 function read(json: string | Buffer, ...path: string[]): string {
@@ -89,6 +90,16 @@ t.test('nesting is bounded', (t) => {
   t.equal(read(nested(512)), 'no_text');
   t.equal(read(nested(514)), 'malformed');
   t.equal(read('['.repeat(1_000_000)), 'malformed');
+  t.end();
+});
+
+t.test('what is passed over is not copied, however much it is', (t) => {
+  const passed = '"a":1,"value":true,"other":"x",'.repeat(1000);
+  const json = Buffer.from(`{${passed}"value":"v"}`);
+  const buffers = watchBuffers(t);
+  const place = jsonTextAt(json, ['value']);
+  t.ok(buffers.seen() < 5);
+  t.match(place, { kind: 'text' });
   t.end();
 });
 
