@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
@@ -86,7 +87,7 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
     const caFingerprint = caFile && fileFingerprint(caFile);
     if (opened !== undefined && opened.caFingerprint === caFingerprint) return opened.pools;
     const ca = caFile === undefined ? undefined : await readNamedFile(caFile);
-    if (caFile !== undefined && ca === undefined) return CA_UNREADABLE;
+    if (caFile !== undefined && (ca === undefined || !holdsCertificate(ca))) return CA_UNREADABLE;
     // By its default, as what makes the bundle finds no other names in it.
     /* c8 ignore next */
     const { default: undici } = await import('undici'); // the measuring counts a branch in it that is none
@@ -188,6 +189,16 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
   };
 }
 
+/** The library takes a file without any as one that trusts nobody. */
+function holdsCertificate(pem: Buffer): boolean {
+  try {
+    new X509Certificate(pem.toString()); // of a text, as one in DER form would not do
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Undefined where a server answered that can. */
 function failureOfStatus(status: number, body: Buffer): BackendFailure | undefined {
   if (status === 429) return BUSY;
@@ -204,10 +215,14 @@ const NO_HTTP: ReadonlySet<unknown> = new Set([
   'ResponseContentLengthMismatchError',
 ]);
 
+/** What Node says of a certificate; of all that it has no name for, as a key that is too short, UNSPECIFIED. */
+const OF_CERTIFICATES =
+  /CERT|SIGNATURE|^(?:INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|UNSPECIFIED)$/;
+
 function failureOfError(error: unknown): BackendFailure | NoAnswer {
   const { name, code } = error as { readonly name?: unknown; readonly code?: unknown };
   if (NO_HTTP.has(name)) return failure('backend_failed', 'unexpected_answer');
-  const isUntrusted = typeof code === 'string' && /CERT|SIGNATURE|^INVALID_CA$|^HOSTNAME_MISMATCH$/.test(code);
+  const isUntrusted = typeof code === 'string' && OF_CERTIFICATES.test(code);
   return { failure: isUntrusted ? UNTRUSTED : UNREACHABLE };
 }
 

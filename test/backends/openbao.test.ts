@@ -234,7 +234,7 @@ for (const component of KV_SERVERS) {
       const store = openStore({ ...options, ca_file });
       t.equal(await fetchFrom(store, 'mxm/entry'), 'backend_unavailable/credential_unreadable');
       t.equal(await probeOf(store), 'backend_unavailable/credential_unreadable');
-      writeFileSync(ca_file, 'no certificate');
+      writeFileSync(ca_file, readFileSync(createCertificate(t).caFile, 'utf8'));
       t.equal(await fetchFrom(store, 'mxm/entry'), 'backend_unavailable/server_untrusted');
       writeFileSync(ca_file, readFileSync(certificate.caFile, 'utf8'));
       t.equal(await fetchFrom(store, 'mxm/entry'), 'x');

@@ -1,10 +1,18 @@
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
-import t from 'tap';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import t, { type Test } from 'tap';
+import type { ServerAddress } from '../../src/backends/openbao_address.js';
 import { type ClientOptions, createClient, type Question } from '../../src/backends/openbao_client.js';
+import { type Certificate, createCertificate } from '../support/certificate.js';
 import { collectGarbage } from '../support/garbage.js';
+import { openssl, skipWithout } from '../support/real_component.js';
 import { watchBuffers } from '../support/retained.js';
 import { leaveDeadSocket, rawServer, scriptedServer, socketIn } from '../support/scripted_server.js';
+import { temporaryFolder, writeFile } from '../support/temporary.js';
 import { until } from '../support/until.js';
 
 // Against servers that do what a real one cannot be made to do.
@@ -217,6 +225,71 @@ t.test('the pieces of a body are filled with zeros once they are put together', 
   t.equal(buffers.retaining(canary), 1, 'the answer alone has it');
   if ('status' in whole) whole.body.fill(0);
   t.equal(buffers.retaining(canary), 0);
+});
+
+interface TlsServer {
+  readonly address: ServerAddress;
+  /** How many there have been. */
+  readonly connections: () => number;
+}
+
+/** Answers with TLS at a port. */
+async function tlsServer(t: Test, { certFile, keyFile }: Certificate): Promise<TlsServer> {
+  // The key of a certificate may be too short for the server as well.
+  const options = { cert: readFileSync(certFile), key: readFileSync(keyFile), ciphers: 'DEFAULT@SECLEVEL=0' };
+  const server = createTlsServer(options, saying(200, 'yes')).listen(0, '127.0.0.1');
+  let connections = 0;
+  server.on('connection', () => (connections += 1));
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { address: { origin: `https://127.0.0.1:${port}` }, connections: () => connections };
+}
+
+t.test('a certificate', { skip: skipWithout(openssl()) }, async (t) => {
+  const good = createCertificate(t);
+  const { address } = await tlsServer(t, good);
+  const addresses = [address];
+
+  await t.test('that is not good for a server is told, and asked for once', async (t) => {
+    const link = createCertificate(t, {
+      extensions: ['basicConstraints=critical,CA:TRUE'],
+      caExtensions: ['basicConstraints=critical,CA:TRUE,pathlen:0'],
+    });
+    const bad = [
+      createCertificate(t, { extensions: ['extendedKeyUsage=clientAuth'] }),
+      createCertificate(t, { newKey: ['rsa:768'] }),
+      createCertificate(t, { signer: link }),
+    ];
+    for (const certificate of bad) {
+      const { address, connections } = await tlsServer(t, certificate);
+      t.equal(await ask({ addresses: [address], caFile: certificate.caFile }), 'backend_unavailable/server_untrusted');
+      t.equal(connections(), 1);
+    }
+  });
+
+  await t.test('of a CA is found in its file, whatever else is there', async (t) => {
+    const folder = temporaryFolder(t);
+    const [pem, key, other] = [good.caFile, good.keyFile, createCertificate(t).caFile].map((file) =>
+      readFileSync(file, 'utf8'),
+    );
+    for (const content of [pem, `# ours\r\n\n${pem}`, `${key}${pem}`, `${other}${pem}`]) {
+      t.equal(await ask({ addresses, caFile: writeFile(folder, 'ca.pem', content!) }), '200 yes');
+    }
+  });
+
+  await t.test('that is missing in the file of the CA is told', async (t) => {
+    const folder = temporaryFolder(t);
+    const pem = readFileSync(good.caFile, 'utf8');
+    const der = new X509Certificate(pem).raw;
+    for (const content of ['', 'no certificate', pem.slice(0, 200), readFileSync(good.keyFile), der]) {
+      const caFile = writeFile(folder, 'ca.pem', content);
+      t.equal(await ask({ addresses, caFile }), 'backend_unavailable/credential_unreadable');
+    }
+  });
 });
 
 t.test('several addresses are tried in turn', async (t) => {
