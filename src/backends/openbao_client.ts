@@ -50,7 +50,7 @@ const CONNECT_MS = 2_000;
 /** What an address may take while there is another one to be tried. */
 const TURN_MS = 2_000;
 
-/** Idle connections are closed: after a reload, or with other certificates, nobody has the pool that they are in. */
+/** Idle connections are closed: after a reload, with other certificates, or after a cut, nobody has their pool. */
 const IDLE_MS = 4_000;
 
 const TIMED_OUT = failure('backend_timeout', 'timeout');
@@ -80,12 +80,15 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
   /** The address that is asked first: that which answered last, so that a dead one is not waited for each time. */
   let preferred = 0;
 
-  /** The library is loaded where there is a use for it. */
-  async function poolsNow(): Promise<readonly Dispatcher[] | BackendFailure> {
+  /**
+   * The library is loaded where there is a use for it. After a cut the pools are new: a connection that has been used
+   * may be cut as the last one was.
+   */
+  async function poolsNow(isCut: boolean): Promise<readonly Dispatcher[] | BackendFailure> {
     // The library reads HTTP with it, and without it ends the process as soon as it is loaded.
     if (!('WebAssembly' in globalThis)) return NO_WEBASSEMBLY;
     const caFingerprint = caFile && fileFingerprint(caFile);
-    if (opened !== undefined && opened.caFingerprint === caFingerprint) return opened.pools;
+    if (!isCut && opened !== undefined && opened.caFingerprint === caFingerprint) return opened.pools;
     const ca = caFile === undefined ? undefined : await readNamedFile(caFile);
     if (caFile !== undefined && (ca === undefined || !holdsCertificate(ca))) return CA_UNREADABLE;
     // By its default, as what makes the bundle finds no other names in it.
@@ -173,12 +176,14 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
   }
 
   return async (question) => {
-    const pools = await poolsNow();
-    if ('code' in pools) return pools;
     let pause = FIRST_PAUSE_MS;
+    let isCut = false;
     for (let round = 1; ; round += 1) {
+      const pools = await poolsNow(isCut);
+      if ('code' in pools) return pools;
       const answer = await askRound(pools, question);
       if (!('failure' in answer)) return answer;
+      isCut = answer.failure === UNREACHABLE;
       const wait = Math.max(pause * (0.5 + Math.random() / 2), answer.pauseMs ?? 0);
       if (round === (question.rounds ?? ROUNDS) || !PASSING.has(answer.failure) || wait > MAX_PAUSE_MS)
         return answer.failure;

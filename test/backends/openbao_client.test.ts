@@ -413,3 +413,20 @@ t.test('a connection is used again, and closed when it is idle', async (t) => {
   t.ok(sockets.size <= 2);
   await until(() => [...sockets].every((socket) => socket.destroyed));
 });
+
+t.test('connections that are cut when they are used again are no failure, whoever else asks', async (t) => {
+  const used = new Set<Socket>();
+  const path = await scriptedServer(t, (request, response) => {
+    if (used.has(request.socket)) request.socket.destroy();
+    else response.end('yes');
+    used.add(request.socket);
+  });
+  const client = createClient(at(path));
+  const askOften = async (): Promise<string[]> => {
+    const answers: string[] = [];
+    for (let round = 0; round < 20; round += 1) answers.push(await askWith(client));
+    return answers;
+  };
+  const answers = await Promise.all(Array.from({ length: 8 }, askOften));
+  t.same(new Set(answers.flat()), new Set(['200 yes']));
+});
