@@ -26,6 +26,9 @@ const DEFAULT_FIELD = 'value';
 const JSON_GROWTH = 6;
 const METADATA_BYTES = 65_536;
 
+/** A token whose uses are counted may have been used up by others before its turn comes. */
+const TOKEN_TRIES = 3;
+
 const CREDENTIALS_MISSING = failure('backend_unavailable', 'credentials_missing');
 const TOKEN_REFUSED = failure('backend_failed', 'token_refused');
 const DENIED = failure('backend_failed', 'server_denied');
@@ -276,18 +279,17 @@ async function lookAtMount(
   return version.kind === 'text' && version.value.toString() === '2' ? 'kv2' : 'other';
 }
 
-/** Once more with another token where the server does not accept the first one. */
+/** Again with another token where the server does not accept one. */
 async function withToken<T extends object>(
   { tokens }: Connection,
   signal: AbortSignal,
   use: (token: string) => Promise<T | BackendFailure | 'refused'>,
 ): Promise<T | BackendFailure> {
-  const first = await tokens.token(signal);
-  if (typeof first !== 'string') return first;
-  const answer = await use(first);
-  if (answer !== 'refused') return answer;
-  const next = await tokens.another(first, signal);
-  if (typeof next !== 'string') return next ?? TOKEN_REFUSED;
-  const second = await use(next);
-  return second === 'refused' ? TOKEN_REFUSED : second;
+  let token: string | BackendFailure | undefined = await tokens.token(signal);
+  for (let tries = 1; typeof token === 'string'; tries += 1) {
+    const answer = await use(token);
+    if (answer !== 'refused') return answer;
+    token = tries === TOKEN_TRIES ? undefined : await tokens.another(token, signal);
+  }
+  return token ?? TOKEN_REFUSED;
 }

@@ -403,6 +403,32 @@ t.test('a new token that is refused as well is the end of it', async (t) => {
   ]);
 });
 
+t.test('a token of an AppRole that is used up at once is replaced, and not for ever', async (t) => {
+  for (const [usedUp, told] of [
+    [2, 'x'],
+    [99, REFUSED],
+  ] as const) {
+    let logins = 0;
+    const path = await scriptedServer(t, (request, response) => {
+      if (request.url === '/v1/auth/approle/login') {
+        logins += 1;
+        response.end(`{"auth":{"client_token":"${logins}","lease_duration":60,"renewable":true}}`);
+      } else if (Number(request.headers['x-vault-token']) <= usedUp) {
+        response.writeHead(403).end('{"errors":["permission denied"]}');
+      } else {
+        response.end('{"data":{"data":{"value":"x"}}}');
+      }
+    });
+    const folder = temporaryFolder(t);
+    const auth = {
+      role_id_file: writeFile(folder, 'role_id', 'role'),
+      secret_id_file: writeFile(folder, 'secret_id', 'secret'),
+    };
+    t.equal(await fetchFrom(openStore({ address: `unix:${path}`, auth }), 'mxm/x'), told);
+    t.equal(logins, 3);
+  }
+});
+
 t.test('what no server of this kind says is told', async (t) => {
   for (const [status, body] of [
     [200, 'garbage'],
