@@ -19,7 +19,6 @@ RUN --mount=type=cache,target=/root/.npm npm run --silent build \
 COPY LICENSE ./
 # The modes of a clone are those of whoever made it: the user of the image may read all of it.
 RUN mkdir -p /opt/mxm-secretsd \
-  && rm dist/.tsbuildinfo \
   && mv package.json LICENSE schema dist node_modules /opt/mxm-secretsd \
   && chmod -R u+rwX,go+rX,go-w /opt/mxm-secretsd
 
