@@ -70,7 +70,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
   const gate = createGate(() => configuration.limits);
   const metrics = createMetrics({ gate, config: () => configuration });
   /** Of all that was served: requests in flight keep their configuration, while the gate has the last one's limits. */
-  let widest = configuration.limits;
+  let widest: WaitLimits = configuration.limits;
   let serving = serve(configuration);
   let ending: Promise<void> | undefined;
 
@@ -253,9 +253,11 @@ function refuseChanges(current: Configuration, next: Configuration): void {
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
-function widestOf(one: Limits, other: Limits): Limits {
+/** What bounds the time that callers wait. */
+type WaitLimits = Pick<Limits, 'backendConcurrency' | 'queue' | 'backendTimeoutMs'>;
+
+function widestOf(one: WaitLimits, other: WaitLimits): WaitLimits {
   return {
-    ...other,
     backendConcurrency: Math.min(one.backendConcurrency, other.backendConcurrency),
     queue: Math.max(one.queue, other.queue),
     backendTimeoutMs: Math.max(one.backendTimeoutMs, other.backendTimeoutMs),
@@ -263,7 +265,7 @@ function widestOf(one: Limits, other: Limits): Limits {
 }
 
 /** Milliseconds in which all that has been accepted is fetched, even if every backend call takes all of its time. */
-function longestCalls({ backendConcurrency, queue, backendTimeoutMs }: Limits): number {
+function longestCalls({ backendConcurrency, queue, backendTimeoutMs }: WaitLimits): number {
   return Math.ceil((queue + backendConcurrency) / backendConcurrency) * backendTimeoutMs;
 }
 

@@ -2,6 +2,7 @@ import t from 'tap';
 import { failure } from '../src/backends/backend.js';
 import type { SecretStore } from '../src/domain/secrets.js';
 import { createReadiness } from '../src/readiness.js';
+import { forward } from './support/clock.js';
 import { nextTurn, scriptedBackend } from './support/scripted_backend.js';
 
 const stores: SecretStore[] = [{ name: 'red', backend: 'scripted', root: 'r', options: {} }];
@@ -79,9 +80,7 @@ t.test('all who ask at once share one probe, and its answer lasts a moment', asy
   await readiness.stores();
   t.equal(backend.probes, 1);
 
-  const now = performance.now.bind(performance);
-  t.teardown(() => (performance.now = now));
-  performance.now = () => now() + 2_000;
+  forward(t, 2);
   backend.probeAnswer = () => Promise.resolve(LOCKED);
   t.match((await readiness.stores()).get('red'), { code: 'backend_locked' });
   t.equal(backend.probes, 2);
