@@ -156,7 +156,7 @@ class Call implements BackendRequest {
   isOverdue = false;
   private readonly timeoutMs: number;
   private readonly left: EndSignal;
-  private controller: AbortController | undefined;
+  private ending: Ending | undefined;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(location: string, field: string | undefined, limits: RetrievalLimits, left: EndSignal) {
@@ -168,9 +168,9 @@ class Call implements BackendRequest {
   }
 
   /** Made when it is first asked for: what answers at once needs none. */
-  get signal(): AbortSignal {
-    if (this.controller === undefined) {
-      this.controller = new AbortController();
+  get signal(): EndSignal {
+    if (this.ending === undefined) {
+      this.ending = createEnding();
       this.timer = setTimeout(() => {
         this.isOverdue = true;
         this.abort();
@@ -178,10 +178,10 @@ class Call implements BackendRequest {
       if (this.left.aborted) this.abort();
       else this.left.addEventListener('abort', this.abort, { once: true });
     }
-    return this.controller.signal;
+    return this.ending;
   }
 
-  private readonly abort = (): void => this.controller?.abort();
+  private readonly abort = (): void => this.ending?.end();
 
   end(): void {
     clearTimeout(this.timer);

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap';
 import { type Backend, type BackendAnswer, failure } from '../src/backends/backend.js';
 import type { ResolvedSecretLocation } from '../src/domain/secrets.js';
+import type { EndSignal } from '../src/ending.js';
 import { createGate } from '../src/gate.js';
 import { createRetriever, type RetrievalLimits, type Retriever, type SecretLease } from '../src/retrieve.js';
 import { nextTurn, type ScriptedBackend, scriptedBackend } from './support/scripted_backend.js';
@@ -49,10 +50,10 @@ async function codeOf(promise: Promise<unknown>): Promise<unknown> {
 }
 
 /** Keeps the process alive meanwhile, as the bound of a call does not. */
-async function aborted(t: Test, signal: AbortSignal): Promise<void> {
+async function aborted(t: Test, signal: EndSignal): Promise<void> {
   const alive = setInterval(() => undefined, 1_000);
   t.teardown(() => clearInterval(alive));
-  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
 }
 
 t.test('the backend is asked for exactly the location, with the field and the bound', async (t) => {

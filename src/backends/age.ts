@@ -4,6 +4,7 @@ import type * as Package from 'age-encryption';
 import type { Identity } from 'age-encryption';
 import { cleanText } from '../config/schema.js';
 import type { SecretStore } from '../domain/secrets.js';
+import type { EndSignal } from '../ending.js';
 import { closeFile, openFile, statFile } from '../os/disk.js';
 import { decodeArmor } from './age_armor.js';
 import { identityOf, type NativeIdentity, readIdentityFile } from './age_identity.js';
@@ -92,7 +93,7 @@ function largestFile(plaintextBytes: number): number {
   return Math.ceil(binary / 48) * 66 + 256;
 }
 
-async function readIdentities(file: string, signal: AbortSignal): Promise<readonly NativeIdentity[] | BackendFailure> {
+async function readIdentities(file: string, signal: EndSignal): Promise<readonly NativeIdentity[] | BackendFailure> {
   let fd: number;
   try {
     // Without O_NONBLOCK a FIFO would wait for a writer.
@@ -127,14 +128,14 @@ async function readIdentities(file: string, signal: AbortSignal): Promise<readon
 async function decrypt(
   file: Buffer,
   identities: readonly NativeIdentity[],
-  signal: AbortSignal,
+  signal: EndSignal,
 ): Promise<Buffer | BackendFailure> {
   const { Decrypter } = await loadPackage();
   let why = failure('backend_failed', 'decrypt_failed');
   /** Other requests are answered while an entry is decrypted that is large, or for many. */
   const betweenPieces = async (): Promise<void> => {
     await nextTurn();
-    signal.throwIfAborted();
+    if (signal.aborted) throw signal.reason as Error;
   };
 
   const decrypter = new Decrypter();

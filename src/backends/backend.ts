@@ -1,6 +1,7 @@
 import type { TProperties } from '@sinclair/typebox';
 import type { BackendErrorCode, Reason } from '../domain/errors.js';
 import type { SecretRef, SecretStore } from '../domain/secrets.js';
+import type { EndSignal } from '../ending.js';
 import type { TakenVariables } from '../os/environment.js';
 
 export interface BackendRequest {
@@ -14,7 +15,7 @@ export interface BackendRequest {
    * Aborted when time is up or nobody waits any more. The time begins when it is first read, so a backend that may have
    * to wait reads it at once.
    */
-  readonly signal: AbortSignal;
+  readonly signal: EndSignal;
 }
 
 export interface BackendFailure {
@@ -48,7 +49,7 @@ export interface Backend {
   /** What is there at once may be answered at once. */
   fetch(request: BackendRequest): BackendAnswer | Promise<BackendAnswer>;
   /** Whether a fetch could work now, at the price of a few processes or requests, without reading any secret. */
-  probe(signal: AbortSignal): Promise<ProbeAnswer>;
+  probe(signal: EndSignal): Promise<ProbeAnswer>;
 }
 
 /** What a backend takes from the process, named by its caller. */

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
+import type { EndSignal } from '../ending.js';
 import type { Program } from '../os/native.js';
 import { startChild } from './child.js';
 
@@ -16,7 +17,7 @@ export interface Command extends Program {
   /** Whether stderr, read as a whole, proves the output to be what was asked for; left out, exit status 0 does. */
   readonly proves?: (stderr: Buffer) => boolean;
   /** Kills the process group. */
-  readonly signal: AbortSignal;
+  readonly signal: EndSignal;
 }
 
 export type CommandEnd =

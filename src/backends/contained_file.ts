@@ -1,6 +1,7 @@
 import { constants, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
+import type { EndSignal } from '../ending.js';
 import { closeFile, descriptorPath, holdFile, letGoOf, openFile, type Place, readFile, statFile } from '../os/disk.js';
 import { type BackendFailure, failure, type ProbeAnswer } from './backend.js';
 
@@ -31,7 +32,7 @@ export interface OpenFile {
 export async function withContainedFile<T>(
   root: string,
   path: string,
-  signal: AbortSignal,
+  signal: EndSignal,
   use: (file: OpenFile) => Promise<T>,
 ): Promise<T | BackendFailure> {
   return withRoot(root, (directory, standsAt) => {
@@ -89,7 +90,7 @@ export function probeDirectory(root: string): Promise<ProbeAnswer> {
 export async function readBounded(
   { fd, size }: OpenFile,
   maxBytes: number,
-  signal: AbortSignal,
+  signal: EndSignal,
 ): Promise<Buffer | BackendFailure> {
   let buffer = allocateSecretBytes(0);
   let length = 0;

@@ -1,6 +1,7 @@
 import * as Type from '@sinclair/typebox';
 import { absolutePath } from '../config/schema.js';
 import type { SecretStore } from '../domain/secrets.js';
+import type { EndSignal } from '../ending.js';
 import {
   type Backend,
   type BackendAnswer,
@@ -109,7 +110,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
   }
 
   /** The program; asked anew when a file has changed. */
-  async function program(signal: AbortSignal): Promise<string | BackendFailure> {
+  async function program(signal: EndSignal): Promise<string | BackendFailure> {
     found ??= findProgram('gopass', environment);
     const file = found;
     const fingerprint = file && fingerprintOf(file);
@@ -129,7 +130,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
   }
 
   /** Otherwise gopass starts gpgconf each time it runs, to learn where gpg is. It takes the same answer. */
-  async function findGpg(signal: AbortSignal): Promise<void> {
+  async function findGpg(signal: EndSignal): Promise<void> {
     env = ownEnv;
     const gpgconf = findProgram('gpgconf', environment);
     if (gpgconf === undefined) return;
@@ -157,7 +158,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     file: string,
     entry: string,
     maxBytes: number,
-    signal: AbortSignal,
+    signal: EndSignal,
   ): Promise<CommandEnd | BackendFailure> {
     const command = {
       file,
@@ -185,7 +186,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
   }
 
   /** Null when it is an entry. `show` shows folders too; `sum` works on entries alone, even beside a folder of that name. */
-  async function whyNoEntry(file: string, entry: string, signal: AbortSignal): Promise<BackendFailure | null> {
+  async function whyNoEntry(file: string, entry: string, signal: EndSignal): Promise<BackendFailure | null> {
     const summed = await runCommand({ file, args: ['sum', '--', entry], env, maxStdoutBytes: MAX_SUM_BYTES, signal });
     if (summed.end !== 'succeeded') return failureOf(summed, env, signal);
     summed.stdout.fill(0);
@@ -240,7 +241,7 @@ function ordinal(version: string): number {
 async function failureOf(
   ended: Exclude<CommandEnd, { end: 'succeeded' }>,
   env: Readonly<Record<string, string>>,
-  signal: AbortSignal,
+  signal: EndSignal,
 ): Promise<BackendFailure> {
   if (ended.end !== 'failed') return failureOfCommand(ended);
   try {
@@ -255,7 +256,7 @@ async function failureOfExit(
   exitCode: number,
   stderr: Buffer,
   env: Readonly<Record<string, string>>,
-  signal: AbortSignal,
+  signal: EndSignal,
 ): Promise<BackendFailure> {
   if (exitCode === ExitCode.notInitialised) return failure('backend_unavailable', 'not_initialised');
   if (exitCode === ExitCode.unknown || exitCode === ExitCode.config) {

@@ -1,3 +1,4 @@
+import type { EndSignal } from '../ending.js';
 import { type BackendFailure, failure } from './backend.js';
 import { type DecryptionKey, decryptionKeys, type Keyring } from './gpg_keys.js';
 import { saysNoAgent, saysPassphrase } from './gpg_status.js';
@@ -9,7 +10,7 @@ import { saysNoAgent, saysPassphrase } from './gpg_status.js';
 export async function gpgFailure(
   stderr: Buffer,
   keyring: Keyring,
-  signal: AbortSignal,
+  signal: EndSignal,
 ): Promise<BackendFailure | undefined> {
   const says = (text: string): boolean => stderr.includes(text);
   if (saysNoAgent(stderr)) return failure('backend_unavailable', 'agent_unreachable');

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import type { EndSignal } from '../ending.js';
 import { type BackendFailure, failure } from './backend.js';
 import { type CommandEnd, runCommand } from './command.js';
 import { failureOfCommand } from './command_failure.js';
@@ -32,7 +33,7 @@ const LIST_STATES = ['--no-autostart', 'keyinfo --list', '/bye'];
  * The decryption keys of the user and their state, as gpg and gpg-agent tell: gpg itself says "No secret key" of a
  * locked key and of an absent one alike; or why they cannot be asked. Decrypts nothing.
  */
-export async function decryptionKeys({ env, gpg }: Keyring, signal: AbortSignal): Promise<KeysAnswer> {
+export async function decryptionKeys({ env, gpg }: Keyring, signal: EndSignal): Promise<KeysAnswer> {
   async function ask(file: string | undefined, args: readonly string[]): Promise<CommandEnd> {
     if (file === undefined) return { end: 'missing' };
     return runCommand({ file, args, env, maxStdoutBytes: MAX_LISTING_BYTES, signal });

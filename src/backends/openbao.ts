@@ -2,6 +2,7 @@ import * as Type from '@sinclair/typebox';
 import { cleanText, closedObject, forEditors, hasBadSegment, headerText, SEGMENTS_PATTERN } from '../config/schema.js';
 import { childOf, escapePointer } from '../config/pointer.js';
 import type { SecretStore } from '../domain/secrets.js';
+import type { EndSignal } from '../ending.js';
 import {
   type Backend,
   type BackendAnswer,
@@ -261,7 +262,7 @@ function valueOf(body: Buffer, field: string): BackendAnswer {
 async function lookAtMount(
   { ask, mount }: Connection,
   token: string,
-  signal: AbortSignal,
+  signal: EndSignal,
 ): Promise<'kv2' | 'other' | 'denied' | 'refused' | BackendFailure> {
   const answer = await ask({
     method: 'GET',
@@ -282,7 +283,7 @@ async function lookAtMount(
 /** Again with another token where the server does not accept one. */
 async function withToken<T extends object>(
   { tokens }: Connection,
-  signal: AbortSignal,
+  signal: EndSignal,
   use: (token: string) => Promise<T | BackendFailure | 'refused'>,
 ): Promise<T | BackendFailure> {
   let token: string | BackendFailure | undefined = await tokens.token(signal);

@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
-import { orAborted } from '../ending.js';
+import { type EndSignal, orAborted } from '../ending.js';
+import { withAbortSignal } from './abort_signal.js';
 import { type BackendFailure, failure } from './backend.js';
 import { readNamedFile } from './named_file.js';
 import type { ServerAddress } from './openbao_address.js';
@@ -19,7 +20,7 @@ export interface Question {
   readonly maxBytes: number;
   /** How often all addresses are tried before the answer is that there is none; default: 3. */
   readonly rounds?: number;
-  readonly signal: AbortSignal;
+  readonly signal: EndSignal;
 }
 
 /** What a server answered that could answer. The body is the receiver's, to be filled with zeros. */
@@ -114,8 +115,11 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
     return pools;
   }
 
-  async function askOne(pool: Dispatcher, question: Question): Promise<Answer | BackendFailure | NoAnswer> {
-    const { method, path, token, body, maxBytes, signal } = question;
+  async function askOne(
+    pool: Dispatcher,
+    { method, path, token, body, maxBytes }: Question,
+    signal: AbortSignal,
+  ): Promise<Answer | BackendFailure | NoAnswer> {
     try {
       signal.throwIfAborted(); // no connection is made for nobody
       // Redirections are not followed: the token is for the configured servers alone.
@@ -157,9 +161,9 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
     for (const [turn, index] of order.entries()) {
       const isLast = turn === order.length - 1;
       const pool = pools[index] as Dispatcher;
-      const answer = isLast
-        ? await askOne(pool, question)
-        : await withTimeLimit(TURN_MS, question.signal, (signal) => askOne(pool, { ...question, signal }));
+      const ask = (signal: EndSignal): Promise<Answer | BackendFailure | NoAnswer> =>
+        withAbortSignal(signal, (own) => askOne(pool, question, own));
+      const answer = await (isLast ? ask(question.signal) : withTimeLimit(TURN_MS, question.signal, ask));
       if (!('failure' in answer)) {
         preferred = index;
         return answer;
@@ -188,7 +192,9 @@ export function createClient({ addresses, namespace, caFile }: ClientOptions): C
       if (round === (question.rounds ?? ROUNDS) || !PASSING.has(answer.failure) || wait > MAX_PAUSE_MS)
         return answer.failure;
       pause *= 2;
-      const isAborted = await sleep(wait, false, { signal: question.signal }).catch(() => true);
+      const isAborted = await withAbortSignal(question.signal, (signal) => sleep(wait, false, { signal })).catch(
+        () => true,
+      );
       if (isAborted) return TIMED_OUT;
     }
   };

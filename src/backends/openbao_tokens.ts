@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import * as Type from '@sinclair/typebox';
 import { Check } from '@sinclair/typebox/value';
+import type { EndSignal } from '../ending.js';
 import { type BackendFailure, failure } from './backend.js';
 import { readNamedFile } from './named_file.js';
 import type { Client } from './openbao_client.js';
@@ -9,9 +10,9 @@ import { withTimeLimit } from './time_limit.js';
 
 /** Where the tokens come from that a server is asked with. Strings, as HTTP headers are made of strings. */
 export interface TokenSource {
-  token(signal: AbortSignal): Promise<string | BackendFailure>;
+  token(signal: EndSignal): Promise<string | BackendFailure>;
   /** Another one in place of one that the server does not accept; undefined where there is none. */
-  another(refused: string, signal: AbortSignal): Promise<string | BackendFailure | undefined>;
+  another(refused: string, signal: EndSignal): Promise<string | BackendFailure | undefined>;
 }
 
 const UNREADABLE = failure('backend_unavailable', 'credential_unreadable');
@@ -85,14 +86,14 @@ export function tokensOfAppRole(ask: Client, { roleIdFile, secretIdFile, mount }
     performance.now() < obtained + (expires - obtained) * RENEW_AFTER;
   const isAlive = ({ expires }: Lease): boolean => performance.now() < expires;
 
-  async function login(signal: AbortSignal): Promise<Lease | BackendFailure> {
+  async function login(signal: EndSignal): Promise<Lease | BackendFailure> {
     const [roleId, secretId] = await Promise.all([readCredential(roleIdFile), readCredential(secretIdFile)]);
     if (roleId === undefined || secretId === undefined) return UNREADABLE;
     return grant(`auth/${mount}/login`, { body: JSON.stringify({ role_id: roleId, secret_id: secretId }) }, signal);
   }
 
   /** The same token with more time; undefined where it got no more than it would have had, or none. */
-  async function renew(old: Lease, signal: AbortSignal): Promise<Lease | undefined> {
+  async function renew(old: Lease, signal: EndSignal): Promise<Lease | undefined> {
     // One round: near the end of what a server allows in all Vault answers 500, and there is the login.
     const renewed = await grant('auth/token/renew-self', { token: old.token, body: '{}', rounds: 1 }, signal);
     if ('code' in renewed || renewed.lifetime < old.lifetime / 2) return undefined;
@@ -100,7 +101,7 @@ export function tokensOfAppRole(ask: Client, { roleIdFile, secretIdFile, mount }
   }
 
   /** A token in place of one that lives. */
-  function succeed(old: Lease, signal: AbortSignal): Promise<Lease | BackendFailure> {
+  function succeed(old: Lease, signal: EndSignal): Promise<Lease | BackendFailure> {
     return withTimeLimit(SUCCESSION_MS, signal, async (signal) => {
       const renewed = old.renewable ? await renew(old, signal) : undefined;
       return renewed ?? login(signal);
@@ -110,7 +111,7 @@ export function tokensOfAppRole(ask: Client, { roleIdFile, secretIdFile, mount }
   async function grant(
     path: string,
     question: { readonly token?: string; readonly body: string; readonly rounds?: number },
-    signal: AbortSignal,
+    signal: EndSignal,
   ): Promise<Lease | BackendFailure> {
     const obtained = performance.now();
     const answer = await ask({ method: 'POST', path, ...question, maxBytes: MAX_ANSWER_BYTES, signal });
@@ -138,7 +139,7 @@ export function tokensOfAppRole(ask: Client, { roleIdFile, secretIdFile, mount }
     return lease?.token ?? next;
   }, TIMED_OUT);
 
-  const token = async (signal: AbortSignal): Promise<string | BackendFailure> =>
+  const token = async (signal: EndSignal): Promise<string | BackendFailure> =>
     lease !== undefined && isFresh(lease) ? lease.token : refresh(signal);
 
   return {

@@ -1,6 +1,7 @@
 import * as Type from '@sinclair/typebox';
 import { absolutePath, cleanText } from '../config/schema.js';
 import type { SecretStore } from '../domain/secrets.js';
+import type { EndSignal } from '../ending.js';
 import {
   type Backend,
   type BackendAnswer,
@@ -63,7 +64,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
   let found = named ?? findProgram('gpg', environment);
 
   /** What a program does that is no gpg at all can look like anything: then that is told. */
-  async function unlessOther(gpg: string, why: BackendFailure, signal: AbortSignal): Promise<BackendFailure> {
+  async function unlessOther(gpg: string, why: BackendFailure, signal: EndSignal): Promise<BackendFailure> {
     const version = await runCommand({ file: gpg, args: ['--version'], env, maxStdoutBytes: 4096, signal });
     if (version.end === 'failed') version.stderr.fill(0);
     const isOther = version.end === 'succeeded' && !/^gpg2? \(/.test(version.stdout.toString('latin1'));

@@ -1,3 +1,4 @@
+import type { EndSignal } from '../ending.js';
 import { type Backend, type BackendAnswer, type BackendFailure, failure, type ProbeAnswer, wipe } from './backend.js';
 
 /** How long a call may take to be gone after its abort: somewhat longer than a killed process group does. */
@@ -13,7 +14,7 @@ export function withPatience(backend: Backend, graceMs = GRACE_MS): Backend {
   let leftBehind = 0;
 
   function bounded<Answer extends ProbeAnswer>(
-    signal: AbortSignal,
+    signal: EndSignal,
     ask: () => Promise<Answer>,
     forget: (late: Answer) => void,
   ): Promise<Answer | BackendFailure> {

@@ -1,21 +1,23 @@
+import { createEnding, type EndSignal } from '../ending.js';
+
 /**
- * What `act` gives, whose signal is aborted after `ms`, and with `signal`. By hand, as on Node 20 a garbage collection
- * takes a signal of AbortSignal.any that nobody has but its listeners, and then it is never aborted.
+ * What `act` gives, whose signal is aborted after `ms`, and with `signal`. Not by AbortSignal.any: on Node 20 a garbage
+ * collection takes one that nobody has but its listeners, and then it is never aborted.
  */
 export async function withTimeLimit<T>(
   ms: number,
-  signal: AbortSignal,
-  act: (signal: AbortSignal) => Promise<T>,
+  signal: EndSignal,
+  act: (signal: EndSignal) => Promise<T>,
 ): Promise<T> {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  const timer = setTimeout(abort, ms);
-  signal.addEventListener('abort', abort, { once: true });
-  if (signal.aborted) abort();
+  const ending = createEnding();
+  const end = (): void => ending.end();
+  const timer = setTimeout(end, ms);
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
   try {
-    return await act(controller.signal);
+    return await act(ending);
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', abort);
+    signal.removeEventListener('abort', end);
   }
 }

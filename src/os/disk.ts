@@ -1,4 +1,5 @@
 import { close, closeSync, constants, fstat, open, read, type Stats } from 'node:fs';
+import { createEnding } from '../ending.js';
 import { createGate } from '../gate.js';
 import { type FileLook, type Native, native, O_PATH } from './native.js';
 
@@ -10,7 +11,7 @@ const AT_ONCE = 2;
 
 const threads = createGate(() => ({ backendConcurrency: AT_ONCE, queue: Infinity }));
 
-const never = new AbortController().signal;
+const never = createEnding();
 
 type Done<T> = (error: Error | null | undefined, value: T) => void;
 

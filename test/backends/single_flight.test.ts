@@ -1,10 +1,11 @@
 import t from 'tap';
+import type { EndSignal } from '../../src/ending.js';
 import { singleFlight } from '../../src/backends/single_flight.js';
 import { forward } from '../support/clock.js';
 import { nextTurn } from '../support/scripted_backend.js';
 
 interface Call {
-  readonly signal: AbortSignal;
+  readonly signal: EndSignal;
   end(result: string): void;
 }
 

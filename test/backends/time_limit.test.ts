@@ -1,11 +1,12 @@
 import { getEventListeners } from 'node:events';
 import t from 'tap';
+import type { EndSignal } from '../../src/ending.js';
 import { withTimeLimit } from '../../src/backends/time_limit.js';
 import { collectGarbage } from '../support/garbage.js';
 
 const forever = new AbortController().signal;
 
-function aborted(signal: AbortSignal): Promise<string> {
+function aborted(signal: EndSignal): Promise<string> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve('aborted');
     else signal.addEventListener('abort', () => resolve('aborted'));
