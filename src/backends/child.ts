@@ -1,6 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { type Native, native, type Program } from '../os/native.js';
 import { readWiped, type Take, wipedPipe, type WipedPipe } from './wiped_pipe.js';
@@ -43,11 +44,20 @@ export async function startChild(
   stderr: Take,
   kernel: Native | null = native,
 ): Promise<Child | 'missing' | 'cannot_start'> {
-  const { file, args, env } = program;
-  if ([file, ...args, ...Object.entries(env).flat()].some((text) => text.includes('\0'))) return 'cannot_start';
   return kernel?.startsPrograms === true
     ? startDirectly(kernel, program, stdout, stderr)
     : startByNode(program, stdout, stderr);
+}
+
+/** To all of a process group; 0 only looks. False when there is nobody that can get it. */
+export function signalGroup(pgid: number, signal: 'SIGKILL' | 0, kernel: Native | null = native): boolean {
+  // Node throws where nobody is left, as is the case whenever a program has ended well.
+  if (kernel !== null) return kernel.signalGroup(pgid, signal === 0 ? 0 : constants.signals[signal]);
+  try {
+    return process.kill(-pgid, signal);
+  } catch {
+    return false;
+  }
 }
 
 // --- by posix_spawn

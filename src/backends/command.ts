@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { allocateSecretBytes, copySecretBytes } from '../domain/secret_bytes.js';
 import type { EndSignal } from '../ending.js';
 import type { Program } from '../os/native.js';
-import { startChild } from './child.js';
+import { signalGroup, startChild } from './child.js';
 
 /** How much of a program's stderr is read; the rest is thrown away. gpg says up to 200 bytes of each key of an entry. */
 const MAX_STDERR_BYTES = 1_048_576;
@@ -121,15 +121,6 @@ async function untilGone(pgid: number): Promise<void> {
   while (signalGroup(pgid, 0) && performance.now() < giveUpAt) {
     await sleep(pause);
     pause = Math.min(pause * 2, 50);
-  }
-}
-
-/** False when there is nobody to be signalled. */
-function signalGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(-pgid, signal);
-  } catch {
-    return false;
   }
 }
 

@@ -1,5 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
+import { type Native, native } from '../os/native.js';
 
 /** Finds programs by name on the PATH that the process was started with. */
 export function findProgram(
@@ -21,7 +22,9 @@ export function findProgram(
 }
 
 /** Changes whenever the file at this path is another one or has other contents; undefined where none can be seen. */
-export function fileFingerprint(file: string): string | undefined {
+export function fileFingerprint(file: string, kernel: Native | null = native): string | undefined {
+  const seen = kernel?.fingerprint(file);
+  if (seen !== undefined) return seen;
   try {
     const stat = statSync(file, { bigint: true });
     return [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs, stat.mode].join(':');

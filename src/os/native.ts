@@ -26,15 +26,19 @@ export interface Native {
   pipe(bytes?: number): { readonly reading: number; readonly writing: number } | undefined;
   /**
    * Starts a program in `/` and in a session of its own, with no signal blocked or ignored: its process id, or the code
-   * of the error. It has to be reaped.
+   * of the error, EINVAL where a text holds a NUL. It has to be reaped.
    */
   startProgram(program: Program, stdout: number, stderr: number): number | string;
   /** The exit status of a program that has ended, null when a signal has ended it, undefined while it runs. */
   reap(pid: number): number | null | undefined;
+  /** Sends a signal, by its number, to all of a process group; 0 only looks. False when there is nobody that can get it. */
+  signalGroup(pgid: number, signal: number): boolean;
   /** Closes a descriptor that one of these calls has given. In a worker Node warns where it closes what it has not opened. */
   close(fd: number): void;
   /** What the kernel knows of an open file by itself, without asking a disk or a server; undefined where it cannot tell. */
   lookAt(fd: number): FileLook | undefined;
+  /** What changes whenever the file at a path is another one or has other contents; undefined where none can be seen. */
+  fingerprint(path: string): string | undefined;
   /**
    * A descriptor that stands for what is at a path, below an open directory if one is named, without opening it. Undefined
    * where a disk or a server would have to be asked, and where it is refused.
@@ -89,6 +93,7 @@ const F_SETPIPE_SZ = 1031;
 const AT_EMPTY_PATH = 0x1000;
 const AT_STATX_DONT_SYNC = 0x4000;
 const STATX_TYPE_AND_SIZE = 0x201;
+const STATX_BASIC_STATS = 0x7ff;
 const SYS_OPENAT2 = 437;
 const RESOLVE_CACHED = 0x20;
 const AT_FDCWD = -100;
@@ -104,6 +109,7 @@ const O_NONBLOCK = 0o4000;
 const MADV_DONTNEED = 4;
 const O_CLOEXEC = 0o2000000;
 const WNOHANG = 1;
+const EINVAL = 22;
 const ENOSYS = 38;
 const POSIX_SPAWN_SETSIGDEF = 0x04;
 const POSIX_SPAWN_SETSIGMASK = 0x08;
@@ -119,7 +125,7 @@ const FAMILY_BYTES = 2;
 const NO_NAME = Buffer.alloc(0);
 
 /** The structure of statx, and where what is asked for stands in it. */
-const STATX = { bytes: 256, mask: 0, mode: 28, size: 40 } as const;
+const STATX = { bytes: 256, mask: 0, mode: 28, size: 40, blocks: 48, changed: 96, end: 144 } as const;
 
 /** The structure of openat2: what is asked of the file, the rights of a new one, and how the path is followed. */
 const OPEN_HOW = { bytes: 24, flags: 0, resolve: 16 } as const;
@@ -166,6 +172,7 @@ function wrap(koffi: Koffi): Native {
   const getpeername = declare('getpeername', 'int', 'int', 'void *', 'void *');
   const getsockname = declare('getsockname', 'int', 'int', 'void *', 'void *');
   const close = declare('close', 'int', 'int');
+  const kill = declare('kill', 'int', 'int', 'int');
   const shutdown = declare('shutdown', 'int', 'int', 'int');
   const fcntl = declare('fcntl', 'int', 'int', 'int', 'int');
   const send = declare('send', 'long', 'int', 'void *', 'size_t', 'int');
@@ -217,6 +224,7 @@ function wrap(koffi: Koffi): Native {
       return 'pid' in started ? started.pid : codeOf(started.error);
     },
     reap: (pid) => programs?.reap(pid),
+    signalGroup: (pgid, signal) => kill(-pgid, signal) === 0,
     close: (fd) => void close(fd),
     lookAt(fd) {
       const flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
@@ -229,8 +237,13 @@ function wrap(koffi: Koffi): Native {
         size: Number(looked.readBigUInt64LE(STATX.size)),
       };
     },
+    fingerprint(path) {
+      if (holdsNul(path) || statx?.(AT_FDCWD, path, 0, STATX_BASIC_STATS, looked) !== 0) return undefined;
+      // Mode, inode and size; the times of changes and the device.
+      return looked.toString('latin1', STATX.mode, STATX.blocks) + looked.toString('latin1', STATX.changed, STATX.end);
+    },
     hold(path, flags, directory) {
-      if (path.includes('\0')) return undefined; // it would end there
+      if (holdsNul(path)) return undefined;
       how.writeUInt32LE(flags | O_PATH | O_CLOEXEC, OPEN_HOW.flags);
       // An absolute path would not be one below the directory.
       const [from, name] = directory === undefined ? [AT_FDCWD, path] : [directory, `./${path}`];
@@ -305,6 +318,23 @@ function orMissing<T>(find: () => T): T | undefined {
   }
 }
 
+/** `NAME=value`, made once for each environment, as all programs of a store have the same. */
+const blocks = new WeakMap<Program['env'], readonly string[]>();
+
+function blockOf(env: Program['env']): readonly string[] {
+  let block = blocks.get(env);
+  if (block === undefined) {
+    block = Object.entries(env).map((pair) => pair.join('='));
+    blocks.set(env, block);
+  }
+  return block;
+}
+
+/** What C takes for the end of a text. */
+function holdsNul(text: string): boolean {
+  return text.includes('\0');
+}
+
 function wrapPrograms(declare: Declare): ProgramCalls {
   const pipe2 = declare('pipe2', 'int', 'void *', 'int');
   const fcntl = declare('fcntl', 'int', 'int', 'int', 'int');
@@ -339,13 +369,14 @@ function wrapPrograms(declare: Declare): ProgramCalls {
       return { reading, writing };
     },
     start({ file, args, env, stdin }, stdout, stderr) {
+      const variables = blockOf(env);
+      if (holdsNul(file) || args.some(holdsNul) || variables.some(holdsNul)) return { error: EINVAL };
       initActions(actions);
       if (stdin === undefined) addOpen(actions, 0, '/dev/null', 0, 0);
       else addDup2(actions, stdin, 0);
       addDup2(actions, stdout, 1);
       addDup2(actions, stderr, 2);
       addChdir(actions, '/');
-      const variables = Object.entries(env).map((pair) => pair.join('='));
       const error = spawn(number, file, actions, attributes, [file, ...args, null], [...variables, null]);
       destroyActions(actions);
       return error === 0 ? { pid: number.readInt32LE(0) } : { error };

@@ -2,9 +2,10 @@ import { execFileSync } from 'node:child_process';
 import fs, { fstatSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import t from 'tap';
-import { type Child, startChild } from '../../src/backends/child.js';
+import { type Child, signalGroup, startChild } from '../../src/backends/child.js';
 import { type Native, native } from '../../src/os/native.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
+import { until } from '../support/until.js';
 
 const kernel = native as Native;
 const PATH = process.env['PATH'] ?? '';
@@ -74,6 +75,16 @@ for (const [name, how] of [
         many.map((ran) => (ran as Ran).status),
         Array.from({ length: 20 }, (_, status) => status),
       );
+    });
+
+    await t.test('and its whole group gets a signal, of which nobody is told when it is gone', async (t) => {
+      const child = (await start(how, '/bin/sh', ['-c', 'sleep 1000 & wait'], () => undefined)) as Child;
+      t.equal(signalGroup(child.pid, 0, how), true);
+      t.equal(signalGroup(child.pid, 'SIGKILL', how), true);
+      t.equal(await child.exit, null);
+      await Promise.all(child.outputs.map(({ ended }) => ended)); // the one in the background held them, too
+      await until(() => !signalGroup(child.pid, 0, how));
+      t.equal(signalGroup(child.pid, 'SIGKILL', how), false);
     });
 
     await t.test('or is not', async (t) => {

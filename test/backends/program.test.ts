@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, renameSync, symlinkSync, utimesSync } from 'node:
 import { join } from 'node:path';
 import t from 'tap';
 import { fileFingerprint, findProgram } from '../../src/backends/program.js';
+import { native } from '../../src/os/native.js';
 import { temporaryFolder, writeFile } from '../support/temporary.js';
 
 t.test('a program is the first executable file of that name on PATH', (t) => {
@@ -37,38 +38,45 @@ t.test('the working directory is never searched, whatever PATH says', (t) => {
   t.end();
 });
 
-t.test('a fingerprint tells a file from another one and from its own past', (t) => {
-  const folder = temporaryFolder(t);
-  const file = writeFile(folder, 'tool', 'one', 0o700);
-  const seen = [fileFingerprint(file)];
-  t.equal(fileFingerprint(file), seen[0], 'the same as long as nothing happens');
+for (const [how, kernel] of [
+  ['by the kernel', native],
+  ['by Node', null],
+] as const) {
+  const fingerprint = (file: string): string | undefined => fileFingerprint(file, kernel);
 
-  chmodSync(file, 0o755);
-  seen.push(fileFingerprint(file));
-  writeFile(folder, 'tool', 'two!', 0o755);
-  seen.push(fileFingerprint(file));
-  utimesSync(file, 1, 1);
-  seen.push(fileFingerprint(file));
-  renameSync(writeFile(folder, 'new', 'two!', 0o755), file);
-  seen.push(fileFingerprint(file));
-  t.equal(new Set(seen).size, seen.length);
-  t.end();
-});
+  t.test(`a fingerprint tells a file from another one and from its own past ${how}`, (t) => {
+    const folder = temporaryFolder(t);
+    const file = writeFile(folder, 'tool', 'one', 0o700);
+    const seen = [fingerprint(file)];
+    t.equal(fingerprint(file), seen[0], 'the same as long as nothing happens');
 
-t.test('a fingerprint follows symlinks', (t) => {
-  const folder = temporaryFolder(t);
-  const target = writeFile(folder, 'target', 'one', 0o700);
-  symlinkSync('target', join(folder, 'link'));
-  t.equal(fileFingerprint(join(folder, 'link')), fileFingerprint(target));
-  t.end();
-});
+    chmodSync(file, 0o755);
+    seen.push(fingerprint(file));
+    writeFile(folder, 'tool', 'two!', 0o755);
+    seen.push(fingerprint(file));
+    utimesSync(file, 1, 1);
+    seen.push(fingerprint(file));
+    renameSync(writeFile(folder, 'new', 'two!', 0o755), file);
+    seen.push(fingerprint(file));
+    t.equal(new Set(seen).size, seen.length);
+    t.end();
+  });
 
-t.test('what cannot be looked at has no fingerprint', (t) => {
-  const folder = temporaryFolder(t);
-  symlinkSync('loop', join(folder, 'loop'));
-  const file = writeFile(folder, 'file', '');
-  for (const path of [join(folder, 'absent'), join(folder, 'loop'), join(file, 'below'), `${folder}/\0`]) {
-    t.equal(fileFingerprint(path), undefined);
-  }
-  t.end();
-});
+  t.test(`a fingerprint follows symlinks ${how}`, (t) => {
+    const folder = temporaryFolder(t);
+    const target = writeFile(folder, 'target', 'one', 0o700);
+    symlinkSync('target', join(folder, 'link'));
+    t.equal(fingerprint(join(folder, 'link')), fingerprint(target));
+    t.end();
+  });
+
+  t.test(`what cannot be looked at has no fingerprint ${how}`, (t) => {
+    const folder = temporaryFolder(t);
+    symlinkSync('loop', join(folder, 'loop'));
+    const file = writeFile(folder, 'file', '');
+    for (const path of [join(folder, 'absent'), join(folder, 'loop'), join(file, 'below'), `${folder}/\0`]) {
+      t.equal(fingerprint(path), undefined);
+    }
+    t.end();
+  });
+}
