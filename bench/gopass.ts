@@ -28,8 +28,11 @@ const CONFIGURATION = {
   policies: { open: { allowed_principals: ['marketdata'] } },
 };
 
-/** The callers of a daemon that becomes warm, and how many times as long as in other benches each number of them goes on. */
-const WARMING = { callers: [1, NAMES.length, 1], times: 3 } as const;
+/**
+ * The callers of a daemon that becomes warm, how many times as long as in other benches each number of them goes on, and
+ * how many programs in a row they are answered by.
+ */
+const WARMING = { callers: [1, NAMES.length, 1], times: 2, programs: 2 } as const;
 
 /** Rounds are fewer and longer than elsewhere by it: in half a second each of 16 callers asks but twice. */
 const LONGER = 2;
@@ -67,8 +70,9 @@ function serveStore(t: Ending, { environment: env }: GopassStore, binary: string
 
 /**
  * A daemon that has become warm. What it does is compiled as it is done again and again, which takes far more requests
- * than gopass answers in a minute, and anew when it is done otherwise than before: so with one caller and with all, and
- * of the store that is measured. Meanwhile a script stands in for gopass, and says what gopass says.
+ * than gopass answers in a minute, and anew when it is done otherwise than before: so with one caller and with all, of
+ * the store that is measured, and beyond a change of the program. Meanwhile scripts stand in for gopass, and say what
+ * gopass says.
  */
 async function serveWarm(
   { t, pace }: Surroundings,
@@ -78,15 +82,21 @@ async function serveWarm(
 ): Promise<ServedDaemon> {
   const folder = temporaryFolder(t);
   const binary = join(folder, 'gopass');
-  symlinkSync(standIn(t, store), binary);
+  const replaceBy = (program: string): void => {
+    const next = join(folder, 'next');
+    symlinkSync(program, next);
+    renameSync(next, binary);
+  };
+  replaceBy(standIn(t, store));
   const daemon = await serveStore(t, store, binary, launch);
   const requests = NAMES.map((name) => requestFor(`/secrets/${name}`));
-  for (const count of WARMING.callers) {
-    await callers.load({ socket: daemon.socket, callers: count, ms: WARMING.times * pace.warmUpMs, requests });
+  for (let programs = 0; programs < WARMING.programs; programs += 1) {
+    replaceBy(standIn(t, store));
+    for (const count of WARMING.callers) {
+      await callers.load({ socket: daemon.socket, callers: count, ms: WARMING.times * pace.warmUpMs, requests });
+    }
   }
-  const real = join(folder, 'real');
-  symlinkSync(store.gopass, real);
-  renameSync(real, binary);
+  replaceBy(store.gopass);
   return daemon;
 }
 
@@ -185,7 +195,7 @@ async function run(surroundings: Surroundings): Promise<Results> {
     targets: targetsOf(levels, wider, shared.calls),
     notes: [
       `A \`GET\` over the socket, on kept connections, beside \`gopass show -n -- ENTRY\` of the same entries, as a user would start it. The daemon runs the same, and tells gopass by a variable where gpg is, which it would start gpgconf for each time: to see what that is worth the command is started so, too. Commands are started with ${startedHow()} by a process that lives on, their output read through a pipe; the key has no passphrase. Each caller has a secret of its own. The daemon runs as many gopass at once as there are cores.`,
-      `Before it is measured a daemon has answered requests for ${(WARMING.callers.length * WARMING.times * pace.warmUpMs) / 1_000} s, of one caller and of all, with a script in the place of gopass that says what gopass says, so that its own code is compiled, as it is after the first minutes of its life.`,
+      `Before it is measured a daemon has answered requests for ${(WARMING.programs * WARMING.callers.length * WARMING.times * pace.warmUpMs) / 1_000} s, of one caller and of all, with a script in the place of gopass that says what gopass says, and another one after a while, so that its own code is compiled, as it is after the first minutes of its life.`,
       'CPU is that of the daemon and its children, and on the other side of the process that starts the commands and its children. gpg-agent, which serves all, is in none.',
     ],
   };
