@@ -14,6 +14,12 @@ const RETRY_MS = 10;
 /** A line that comes so long after the last one was written, which came alone, is written at once: it may be alone, too. */
 const APART_MS = 0.1;
 
+/** What is written at once is mostly smaller. */
+const KEPT_BYTES = 65_536;
+
+/** Of a unit of a string's length. */
+const MAX_UTF8_BYTES = 3;
+
 const LF = 0x0a;
 
 /**
@@ -63,6 +69,7 @@ export function createLineWriter(
   /** While the sink lets wait. */
   let busy: Promise<void> | undefined;
   let expiry: NodeJS.Timeout | undefined;
+  const kept = Buffer.alloc(KEPT_BYTES);
 
   function enqueue(line: Line): void {
     waiting.push(line);
@@ -104,11 +111,11 @@ export function createLineWriter(
     return lines;
   }
 
+  /** Until the next call: mostly in memory that is used again and again. */
   function bytesOf(lines: readonly Line[]): Buffer {
-    if (lines.length === 0) return Buffer.alloc(0);
-    let text = torn ? '\n' : '';
+    let text = torn && lines.length > 0 ? '\n' : '';
     for (const line of lines) text += line.text;
-    return Buffer.from(text);
+    return text.length * MAX_UTF8_BYTES > kept.length ? Buffer.from(text) : kept.subarray(0, kept.write(text));
   }
 
   /** Tells of each line whether it is among the bytes that the sink has taken. */
