@@ -42,6 +42,17 @@ export function orAborted<T>(promise: Promise<T>, signal: EndSignal | undefined)
   });
 }
 
+/** What `act` gives. Meanwhile `end` is called when the signal is aborted, and at once where it was before. */
+export async function endingWith<T>(signal: EndSignal, end: () => void, act: () => Promise<T>): Promise<T> {
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  try {
+    return await act();
+  } finally {
+    signal.removeEventListener('abort', end);
+  }
+}
+
 class Signal implements EndSignal {
   aborted = false;
   reason: unknown = undefined;

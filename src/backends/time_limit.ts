@@ -1,4 +1,4 @@
-import { createEnding, type EndSignal } from '../ending.js';
+import { createEnding, endingWith, type EndSignal } from '../ending.js';
 
 /**
  * What `act` gives, whose signal is aborted after `ms`, and with `signal`. Not by AbortSignal.any: on Node 20 a garbage
@@ -12,12 +12,9 @@ export async function withTimeLimit<T>(
   const ending = createEnding();
   const end = (): void => ending.end();
   const timer = setTimeout(end, ms);
-  signal.addEventListener('abort', end, { once: true });
-  if (signal.aborted) end();
   try {
-    return await act(ending);
+    return await endingWith(signal, end, () => act(ending));
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', end);
   }
 }
