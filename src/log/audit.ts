@@ -49,7 +49,7 @@ export function createAudit(append: (line: string) => boolean | Promise<boolean>
   function beginning(): string {
     if (now === Date.now()) return begin;
     now = Date.now();
-    begin = `{"level":"info","time":"${new Date(now).toISOString()}","event":"secret_access","request_id":"`;
+    begin = `{"level":"info","time":"${new Date(now).toISOString()}","event":"secret_access","request_id":`;
     return begin;
   }
 
@@ -58,7 +58,7 @@ export function createAudit(append: (line: string) => boolean | Promise<boolean>
     if (said !== undefined && saysTheSame(said.record, record)) return said.text;
     const { secret, principal, role, decision, outcome, store, backend, policy } = record;
     const json = JSON.stringify({ secret, principal, role, decision, outcome, store, backend, policy });
-    const text = `",${json.slice(1, -1)},"peer":`;
+    const text = `,${json.slice(1, -1)},"peer":`;
     if (kept.size >= MAX_KEPT) kept.clear();
     kept.set(secret, { record, text });
     return text;
@@ -68,7 +68,7 @@ export function createAudit(append: (line: string) => boolean | Promise<boolean>
     record(record) {
       const { request_id, peer, via, duration_ms } = record;
       const way = via === undefined ? '' : `"via":${JSON.stringify(via)},`;
-      const head = `${beginning()}${request_id}${middle(record)}${peerText(peer)}`;
+      const head = `${beginning()}"${request_id}"${middle(record)}${peerText(peer)}`;
       return append(`${head},${way}"duration_ms":${duration_ms}}\n`);
     },
   };
