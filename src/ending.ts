@@ -56,24 +56,31 @@ export async function endingWith<T>(signal: EndSignal, end: () => void, act: () 
 class Signal implements EndSignal {
   aborted = false;
   reason: unknown = undefined;
-  private acts: (() => void)[] | undefined = undefined;
+  /** The first by itself: mostly there are one or two, and a list that grows takes room for many. */
+  private first: (() => void) | undefined = undefined;
+  private others: readonly (() => void)[] | undefined = undefined;
 
   addEventListener(_type: 'abort', act: () => void): void {
     if (this.aborted) return;
-    if (this.acts === undefined) this.acts = [act];
-    else this.acts.push(act);
+    if (this.first === undefined) this.first = act;
+    else this.others = this.others === undefined ? [act] : [...this.others, act];
   }
 
   removeEventListener(_type: 'abort', act: () => void): void {
-    this.acts = this.acts?.filter((other) => other !== act);
+    if (this.first === undefined) return;
+    const [first, ...others] = [this.first, ...(this.others ?? [])].filter((other) => other !== act);
+    this.first = first;
+    this.others = others;
   }
 
   end(): void {
     if (this.aborted) return;
     this.aborted = true;
     this.reason = OVER;
-    const { acts = [] } = this;
-    this.acts = undefined;
-    for (const act of acts) act();
+    const { first, others } = this;
+    this.first = undefined;
+    this.others = undefined;
+    first?.();
+    if (others !== undefined) for (const act of others) act();
   }
 }

@@ -157,7 +157,7 @@ class Call implements BackendRequest {
   private readonly timeoutMs: number;
   private readonly left: EndSignal;
   private ending: Ending | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private letGo: (() => void) | undefined;
 
   constructor(location: string, field: string | undefined, limits: RetrievalLimits, left: EndSignal) {
     this.location = location;
@@ -170,22 +170,25 @@ class Call implements BackendRequest {
   /** Made when it is first asked for: what answers at once needs none. */
   get signal(): EndSignal {
     if (this.ending === undefined) {
-      this.ending = createEnding();
-      this.timer = setTimeout(() => {
+      const ending = createEnding();
+      const abort = (): void => ending.end();
+      const timer = setTimeout(() => {
         this.isOverdue = true;
-        this.abort();
+        abort();
       }, this.timeoutMs).unref(); // what the backend has started keeps the process alive, not its bound
-      if (this.left.aborted) this.abort();
-      else this.left.addEventListener('abort', this.abort, { once: true });
+      if (this.left.aborted) abort();
+      else this.left.addEventListener('abort', abort, { once: true });
+      this.ending = ending;
+      this.letGo = () => {
+        clearTimeout(timer);
+        this.left.removeEventListener('abort', abort);
+      };
     }
     return this.ending;
   }
 
-  private readonly abort = (): void => this.ending?.end();
-
   end(): void {
-    clearTimeout(this.timer);
-    this.left.removeEventListener('abort', this.abort);
+    this.letGo?.();
   }
 }
 

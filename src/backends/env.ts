@@ -54,7 +54,8 @@ function open(_store: SecretStore, { environment, taken }: BackendSurroundings):
 }
 
 function trimmed(bytes: Buffer): Buffer {
-  return bytes.subarray(0, lengthWithoutLineEndings(bytes));
+  const length = lengthWithoutLineEndings(bytes);
+  return length === bytes.length ? bytes : bytes.subarray(0, length);
 }
 
 /** The variables that the refs of `env` stores name. */

@@ -46,7 +46,7 @@ export interface Native {
   hold(path: string, flags: number, directory?: number): number | undefined;
   /** How many bytes of a file have been read on out of memory; 0 at the end; undefined where a disk would have to be asked. */
   readCached(fd: number, buffer: Buffer, at: number, length: number): number | undefined;
-  /** The bytes of an option of the socket itself; undefined where it has none. */
+  /** The bytes of an option of the socket itself, until the next call; undefined where it has none. */
   socketOption(fd: number, name: number, size: number): Buffer | undefined;
   /** The address of the other end, without its family: empty, a path, or a zero byte and an abstract name. */
   peerName(fd: number): Buffer | undefined;
@@ -260,8 +260,7 @@ function wrap(koffi: Koffi): Native {
     socketOption(fd, name, size) {
       const value = size > OPTION_BYTES ? Buffer.alloc(size) : option;
       length.writeUInt32LE(size);
-      if (getsockopt(fd, SOL_SOCKET, name, value, length) === 0)
-        return Buffer.from(value.subarray(0, length.readUInt32LE(0)));
+      if (getsockopt(fd, SOL_SOCKET, name, value, length) === 0) return value.subarray(0, length.readUInt32LE(0));
       const needed = length.readUInt32LE(0); // the kernel says it where the room was too small
       return needed > size ? this.socketOption(fd, name, needed) : undefined;
     },

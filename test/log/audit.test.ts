@@ -44,6 +44,19 @@ t.test('a name of any characters stays within its line', async (t) => {
   );
 });
 
+t.test('a duration stands there as JSON has it', async (t) => {
+  const lines: string[] = [];
+  const audit = createAudit((line) => lines.push(line) > 0);
+  const durations = [
+    0, 0.001, 0.01, 0.1, 0.12, 0.999, 1, 1.001, 10.05, 999.999, 1_000, 86_400_000.001, 4_294_967_296.5,
+  ];
+  for (const duration_ms of durations) await audit.record({ ...RECORD, duration_ms });
+  t.same(
+    lines.map((line) => line.slice(line.lastIndexOf(':') + 1)),
+    durations.map((duration) => `${duration}}\n`),
+  );
+});
+
 t.test('what is said again and again is said of each record as it is, however many names there are', async (t) => {
   const lines: string[] = [];
   const audit = createAudit((line) => Promise.resolve(lines.push(line) > 0));
