@@ -96,6 +96,17 @@ t.test('a value of 1 MiB is given, and a larger one is refused', { skip }, async
   );
 });
 
+t.test('a credential may take longer than a request, of which nothing has come', { skip }, async (t) => {
+  const backend = scriptedBackend();
+  const { app, path } = await listening(t, { backend });
+  Object.assign(app.server, { requestTimeout: 20, headersTimeout: 20, connectionsCheckingInterval: 5 });
+  const loaded = load(t, path, 'api_key');
+  await until(() => backend.calls.length > 0);
+  await (await openRaw(t, path)).closed(); // time is up for one that came later
+  backend.calls[0]?.answer({ ok: true, value: Buffer.from('late') });
+  t.equal((await loaded).toString(), 'late');
+});
+
 t.test('what a backend cannot give, and what cannot be recorded, is refused', { skip }, async (t) => {
   const backend = scriptedBackend();
   const { path } = await listening(t, { backend });

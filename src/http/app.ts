@@ -18,6 +18,8 @@ import type { Metrics, RequestOutcome } from '../metrics.js';
 import type { PeerRule } from '../os/peer.js';
 import { watchConnections } from './connections.js';
 import { createExchanges } from './exchanges.js';
+import { createIdleTimeout } from './idle_connections.js';
+import { createOpenConnections } from './open_connections.js';
 import { refuseParserError } from './parser_error.js';
 import { sendProblem } from './problem.js';
 import { refusalOfForm } from './request_rules.js';
@@ -34,7 +36,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 
 const ANSWER_TIMEOUT_MS = 30_000;
 
-/** A connection on which nothing is asked for so long after an answer is closed. */
+/** What callers are told of it, too. */
 const IDLE_TIMEOUT_MS = 60_000;
 
 /** What the daemon answers with. A request keeps the one that it began with. */
@@ -62,6 +64,8 @@ export interface AppParts {
   readonly allow?: PeerRule | undefined;
   /** An answer that is not taken within this ends its connection; default: 30 s. */
   readonly answerTimeoutMs?: number;
+  /** A connection on which nothing is asked for so long after an answer is closed; default: 60 s. */
+  readonly idleTimeoutMs?: number;
 }
 
 declare module 'fastify' {
@@ -159,25 +163,25 @@ export function declareRoutes(app: App, parts: RouteParts): void {
 
 /** The routes and their rules, without a socket. */
 export function buildApp(parts: AppParts): BuiltApp {
-  const { serving, configStatus, audit, metrics, log, allow, answerTimeoutMs = ANSWER_TIMEOUT_MS } = parts;
-  const exchanges = createExchanges();
-  const closeWhenUntaken = createAnswerTimeout(answerTimeoutMs);
+  const { serving, configStatus, audit, metrics, log, allow } = parts;
+  const { answerTimeoutMs = ANSWER_TIMEOUT_MS, idleTimeoutMs = IDLE_TIMEOUT_MS } = parts;
+  const open = createOpenConnections();
+  const exchanges = createExchanges(open, createIdleTimeout(idleTimeoutMs, open));
+  const closeWhenUntaken = createAnswerTimeout(answerTimeoutMs, open);
   const app = createFastify((error, socket) => {
     const { finishing } = connections;
     refuseParserError(error, socket, { exchanges, finishing, timeoutMs: answerTimeoutMs });
   });
   const accesses = createAccesses({ audit, metrics, log });
-  const connections = watchConnections(app.server, {
-    limit: () => serving().connections,
-    allow,
-    onCredentialRequest: createCredentials({
-      accesses,
-      serving,
-      begin: (socket) => exchanges.beginOn(socket),
-      refusalOf: refusalOfLoad,
-      log,
-    }),
+  const onCredentialRequest = createCredentials({
+    accesses,
+    serving,
+    begin: (socket) => exchanges.beginOn(socket),
+    refusalOf: refusalOfLoad,
+    log,
   });
+  const rules = { limit: () => serving().connections, allow, onCredentialRequest };
+  const connections = watchConnections(app.server, rules, open);
   let stopping = false;
 
   function refusalOfLoad(socket: Socket): ErrorCode | null {

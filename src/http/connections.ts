@@ -12,6 +12,7 @@ import {
   type PeerRule,
   peerOf,
 } from '../os/peer.js';
+import { createOpenConnections } from './open_connections.js';
 
 export interface Connections {
   /** Whether a connection is one too many: it came above the limit, and there are still more than the limit. */
@@ -44,64 +45,67 @@ export interface ConnectionRules {
   readonly kernel?: Native | null;
 }
 
-/** Where a connection keeps it: to find it in a WeakMap takes longer, and a collector longer still. */
-const ARRIVAL = Symbol('arrival');
-
-type Arrived = Socket & { [ARRIVAL]?: Arrival };
-
-interface Arrival {
-  readonly peer: Peer | null;
-  readonly denied: boolean;
-  readonly surplus: boolean;
-}
-
 const { end } = Socket.prototype as { end: (this: Socket, ...last: unknown[]) => Socket };
 
 /**
- * In place of a socket's own `end`: a caller that sends no more and has got all is not told that nothing follows. That
- * would be a call of the kernel and a turn of its own, and the close that comes next tells the same.
+ * Sees each connection before HTTP does: counts it, notes who it is, and hands on those of service managers, which send
+ * nothing. What comes above twice the limit is closed at once; but a service manager takes a closed connection for an
+ * empty credential.
  */
-function endOrClose(this: Socket, ...last: unknown[]): Socket {
-  const isOver = last.length === 0 && this.readableEnded && this.writableLength === 0;
-  return isOver ? this.destroy() : end.apply(this, last);
-}
-
-/**
- * Sees each connection before HTTP does: counts it, notes who it is, and hands on those of service managers. What comes
- * above twice the limit is closed at once; but a service manager takes a closed connection for an empty credential.
- */
-export function watchConnections(server: HttpServer, rules: ConnectionRules): Connections {
+export function watchConnections(
+  server: HttpServer,
+  rules: ConnectionRules,
+  open = createOpenConnections(),
+): Connections {
   const { limit, allow, onCredentialRequest, kernel = native } = rules;
-  const open = new Set<Socket>();
   const http = server.listeners('connection') as ((this: HttpServer, socket: Socket) => void)[];
   let lastCameAt = performance.now();
   let finishing = false;
-  let whenClosed: (() => void) | undefined;
 
-  server.removeAllListeners('connection');
-  server.on('connection', (socket: Arrived) => {
-    lastCameAt = performance.now();
-    open.add(socket);
-    socket.on('close', () => {
-      open.delete(socket);
-      if (open.size === 0) whenClosed?.();
-    });
-    const peer = peerOf(socket, kernel);
-    const denied = allow !== undefined && !isListed(allow, peer, socket, kernel);
-    socket[ARRIVAL] = { peer, denied, surplus: open.size > limit() };
+  function peerAt(socket: Socket): Peer | null {
+    return open.of(socket).arrival?.peer ?? null;
+  }
+
+  /** Whether it is a service manager's. */
+  function handOn(socket: Socket): boolean {
+    const peer = peerAt(socket);
     const asked = credentialRequestOf(socket, peer, kernel);
     if (asked !== null) onCredentialRequest(socket, asked, peer as Peer);
-    else if (open.size > 2 * limit()) socket.destroy();
-    else {
+    return asked !== null;
+  }
+
+  /**
+   * In place of a socket's own `end`. A caller that sends no more and has got all is not told that nothing follows: that
+   * would be a call of the kernel and a turn of its own, and the close that comes next tells the same. And one that sends
+   * no more and has sent nothing may be a service manager: to ask the kernel of each connection takes longer.
+   */
+  function endOrClose(this: Socket, ...last: unknown[]): Socket {
+    if (last.length > 0 || !this.readableEnded) return end.apply(this, last);
+    if (this.bytesRead === 0 && handOn(this)) return this;
+    return this.writableLength === 0 ? this.destroy() : end.apply(this, last);
+  }
+
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    lastCameAt = performance.now();
+    const connection = open.of(socket);
+    const peer = peerOf(socket, kernel);
+    const denied = allow !== undefined && !isListed(allow, peer, socket, kernel);
+    connection.arrival = { peer, denied, surplus: open.all.length > limit() };
+    if (open.all.length > 2 * limit()) {
+      if (!handOn(socket)) socket.destroy();
+    } else {
       socket.end = endOrClose;
+      // To Node it is a stream that has none: idle connections are closed all at once, by one timer.
+      (socket as { setTimeout?: unknown }).setTimeout = undefined;
       for (const listener of http) listener.call(server, socket);
     }
   });
 
   return {
-    isSurplus: (socket: Arrived) => open.size > limit() && socket[ARRIVAL]?.surplus === true,
-    peerOf: (socket: Arrived) => socket[ARRIVAL]?.peer ?? null,
-    isDenied: (socket: Arrived) => allow !== undefined && socket[ARRIVAL]?.denied !== false,
+    isSurplus: (socket) => open.all.length > limit() && open.of(socket).arrival?.surplus === true,
+    peerOf: peerAt,
+    isDenied: (socket) => allow !== undefined && open.of(socket).arrival?.denied !== false,
     get lastCameAt() {
       return lastCameAt;
     },
@@ -118,20 +122,17 @@ export function watchConnections(server: HttpServer, rules: ConnectionRules): Co
       finishing = true;
       // Else HTTP would take the end of what comes for a caller that has left.
       (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
-      for (const socket of open) {
+      for (const { socket } of open.all) {
         const fd = descriptorOf(socket);
         if (fd !== undefined) kernel.shutDownReading(fd);
       }
-      return new Promise((resolve) => {
-        whenClosed = resolve;
-        if (open.size === 0) resolve();
-      });
+      return open.empty();
     },
     get finishing() {
       return finishing;
     },
     destroy() {
-      for (const socket of open) socket.destroy();
+      for (const { socket } of open.all) socket.destroy();
     },
   };
 }

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import { createEnding, endedSignal, type EndSignal } from '../ending.js';
+import { type Connection, createOpenConnections, type Exchange } from './open_connections.js';
 
 /** Requests that a connection may bring before the first of them is answered: each one waits in memory for its turn. */
 const MAX_UNANSWERED = 128;
@@ -14,11 +15,13 @@ export interface Exchanges {
    */
   begin(request: IncomingMessage, response: ServerResponse): EndSignal;
   /** The same for what is no HTTP and goes on until the connection is closed. */
-  beginOn(socket: Duplex): EndSignal;
+  beginOn(socket: Socket): EndSignal;
+  /** Whether that is going on: nothing else may be written there. */
+  isOn(socket: Socket): boolean;
   /** Acts once the complete requests that this connection has brought so far are over: answers go out in order. */
-  afterAnswers(socket: Duplex, act: () => void): void;
+  afterAnswers(socket: Socket, act: () => void): void;
   /** The request that this connection has brought in part, while it is not over. */
-  unfinishedOn(socket: Duplex): Unfinished | undefined;
+  unfinishedOn(socket: Socket): Unfinished | undefined;
   /** Resolves when no request is open. */
   idle(): Promise<void>;
   /** Since when none is, by the clock of `performance`; null while one is. */
@@ -31,38 +34,17 @@ export interface Unfinished {
   readonly over: EndSignal;
 }
 
-interface Exchange {
-  /** Undefined for what is no HTTP, as is its response. */
-  readonly request: IncomingMessage | undefined;
-  readonly response: ServerResponse | undefined;
-  readonly over: EndSignal;
-  readonly end: () => void;
-}
-
-/** Where a connection keeps its own, as to find them in a WeakMap takes longer. */
-const EXCHANGES = Symbol('exchanges');
-
-type Connection = Duplex & { [EXCHANGES]?: Exchange[] };
-
-export function createExchanges(): Exchanges {
+/** Tells of each connection whose last request is over. */
+export function createExchanges(
+  connections = createOpenConnections(),
+  onIdle?: (connection: Connection) => void,
+): Exchanges {
   let open = 0;
   let quietSince = performance.now();
   let waiting: (() => void)[] = [];
 
-  function exchangesOf(socket: Connection): Exchange[] {
-    const known = socket[EXCHANGES];
-    if (known !== undefined) return known;
-    // A list and not a set: a set that is filled and emptied all the time keeps what it held from being collected early.
-    const exchanges: Exchange[] = [];
-    socket[EXCHANGES] = exchanges;
-    // Of pipelined answers Node 20 closes only the one whose turn it is.
-    socket.on('close', () => {
-      for (const { end } of [...exchanges]) end();
-    });
-    return exchanges;
-  }
-
-  function add(exchanges: Exchange[], request?: IncomingMessage, response?: ServerResponse): Exchange {
+  function add(connection: Connection, request?: IncomingMessage, response?: ServerResponse): Exchange {
+    const { exchanges } = connection;
     const ending = createEnding();
     const exchange: Exchange = {
       request,
@@ -71,11 +53,14 @@ export function createExchanges(): Exchanges {
       end() {
         const at = exchanges.indexOf(exchange);
         if (at === -1) return;
-        exchanges.splice(at, 1);
+        if (at === exchanges.length - 1) exchanges.pop();
+        else exchanges.splice(at, 1);
         open -= 1;
         ending.end();
+        if (exchanges.length === 0) onIdle?.(connection);
         if (open > 0) return;
         quietSince = performance.now();
+        if (waiting.length === 0) return;
         for (const resolve of waiting) resolve();
         waiting = [];
       },
@@ -88,22 +73,23 @@ export function createExchanges(): Exchanges {
   return {
     begin(request, response) {
       const { socket } = request;
-      const exchanges = exchangesOf(socket);
-      if (exchanges.length >= MAX_UNANSWERED) {
+      const connection = connections.of(socket);
+      if (connection.exchanges.length >= MAX_UNANSWERED) {
         socket.destroy();
         return endedSignal();
       }
-      const { over, end } = add(exchanges, request, response);
+      const { over, end } = add(connection, request, response);
       response.on('close', end);
       return over;
     },
-    beginOn: (socket) => add(exchangesOf(socket)).over,
+    beginOn: (socket) => add(connections.of(socket)).over,
+    isOn: (socket) => connections.of(socket).exchanges.some(({ request }) => request === undefined),
     afterAnswers(socket, act) {
-      const last = exchangesOf(socket).findLast(({ request }) => request?.complete === true);
+      const last = connections.of(socket).exchanges.findLast(({ request }) => request?.complete === true);
       if (last === undefined) act();
       else last.over.addEventListener('abort', act, { once: true });
     },
-    unfinishedOn: (socket) => exchangesOf(socket).find(isUnfinished),
+    unfinishedOn: (socket) => connections.of(socket).exchanges.find(isUnfinished),
     idle() {
       if (open === 0) return Promise.resolve();
       return new Promise((resolve) => waiting.push(resolve));

@@ -30,7 +30,8 @@ export function refuseParserError(
   socket: Socket,
   { exchanges, finishing, timeoutMs }: ParserErrorParts,
 ): void {
-  if (refused.has(socket)) return;
+  // To the parser a connection that it has nothing of is one that takes too long.
+  if (refused.has(socket) || exchanges.isOn(socket)) return;
   refused.add(socket);
   const cutOff = finishing && error.code === 'HPE_INVALID_EOF_STATE';
   const unfinished = exchanges.unfinishedOn(socket);

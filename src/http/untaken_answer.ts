@@ -1,13 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { EndSignal } from '../ending.js';
-
-/** Of a connection, the end of the answer whose turn was last, and when that turn began. */
-interface Turn {
-  over: EndSignal;
-  since: number;
-}
+import { createOpenConnections } from './open_connections.js';
 
 export type CloseWhenUntaken = (response: ServerResponse, over: EndSignal) => void;
 
@@ -15,27 +9,15 @@ export type CloseWhenUntaken = (response: ServerResponse, over: EndSignal) => vo
  * Closes the connection of a caller that does not take its answer in time, from when it is that answer's turn. Until
  * then the body stays in memory. One timer looks after all connections.
  */
-export function createAnswerTimeout(timeoutMs: number): CloseWhenUntaken {
-  const turns = new Map<Socket, Turn>();
+export function createAnswerTimeout(timeoutMs: number, connections = createOpenConnections()): CloseWhenUntaken {
   let timer: NodeJS.Timeout | undefined;
-
-  function noteTurn(socket: Socket, over: EndSignal): void {
-    const since = performance.now();
-    const turn = turns.get(socket);
-    if (turn !== undefined) {
-      turn.over = over;
-      turn.since = since;
-      return;
-    }
-    turns.set(socket, { over, since });
-    socket.on('close', () => turns.delete(socket));
-  }
 
   function look(): void {
     timer = undefined;
     let first = Infinity;
-    for (const [socket, { over, since }] of turns) {
-      if (over.aborted) continue;
+    for (const { socket, turn } of connections.all) {
+      if (turn === undefined || turn.over.aborted) continue;
+      const { since } = turn;
       if (since + timeoutMs <= performance.now()) socket.destroy();
       else first = Math.min(first, since);
     }
@@ -45,7 +27,7 @@ export function createAnswerTimeout(timeoutMs: number): CloseWhenUntaken {
   return (response, over) => {
     const begin = (): void => {
       if (over.aborted || response.socket === null) return;
-      noteTurn(response.socket, over);
+      connections.of(response.socket).turn = { over, since: performance.now() };
       timer ??= setTimeout(look, timeoutMs).unref();
     };
     // Of pipelined answers only the one whose turn it is has the socket.

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { METHODS } from 'node:http';
+import type { Socket } from 'node:net';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import fc from 'fast-check';
 import t from 'tap';
@@ -426,7 +428,7 @@ t.test('a defect', (t) => {
   t.end();
 });
 
-t.test('what is not complete after 30 s is closed, and what is idle after 60 s', (t) => {
+t.test('what is not complete after 30 s is closed, and callers learn that what is idle is after 60 s', (t) => {
   const { app } = testApp(t);
   t.match(app.server, {
     requestTimeout: 30_000,
@@ -435,6 +437,19 @@ t.test('what is not complete after 30 s is closed, and what is idle after 60 s',
     connectionsCheckingInterval: 1_000,
   });
   t.end();
+});
+
+t.test('a connection on which nothing is asked after an answer is closed, and Node sets no timer for it', async (t) => {
+  const app = testApp(t, { idleTimeoutMs: 150 });
+  const path = await app.listen();
+  const socket = once(app.app.server, 'connection');
+  const raw = await openRaw(t, path);
+  raw.send(requestText('GET /healthz'));
+  const answer = await until(() => (raw.received() === '' ? undefined : raw.received()));
+  t.match(answer, /^Keep-Alive: timeout=60\r$/m);
+  const [served] = (await socket) as [Socket];
+  t.equal(served.timeout, undefined);
+  t.equal(await raw.closed(), answer);
 });
 
 t.test('pipelined requests are answered in order', async (t) => {

@@ -48,6 +48,7 @@ export interface TestAppOptions {
   readonly logLevel?: LogLevel;
   readonly allow?: PeerRule;
   readonly answerTimeoutMs?: number;
+  readonly idleTimeoutMs?: number;
 }
 
 export interface TestApp extends BuiltApp {
@@ -92,6 +93,7 @@ export function testApp(t: Ending, options: TestAppOptions = {}): TestApp {
     log: logger,
     allow: options.allow,
     ...(options.answerTimeoutMs !== undefined && { answerTimeoutMs: options.answerTimeoutMs }),
+    ...(options.idleTimeoutMs !== undefined && { idleTimeoutMs: options.idleTimeoutMs }),
   });
   t.teardown(async () => {
     built.app.server.closeAllConnections();
