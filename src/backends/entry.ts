@@ -54,8 +54,10 @@ export function valueOfEntry(entry: Buffer, field: string | undefined): BackendA
   }
 }
 
-function withoutLineEndings(bytes: Buffer): Buffer {
-  return bytes.subarray(0, lengthWithoutLineEndings(bytes));
+/** The same memory. */
+export function withoutLineEndings(bytes: Buffer): Buffer {
+  const length = lengthWithoutLineEndings(bytes);
+  return length === bytes.length ? bytes : bytes.subarray(0, length);
 }
 
 function* linesOf(entry: Buffer): Generator<{ line: Buffer; start: number }> {

@@ -4,7 +4,7 @@ import { briefCopyOf } from '../domain/secret_bytes.js';
 import type { SecretRef, SecretStore } from '../domain/secrets.js';
 import { joinLocation } from '../resolve.js';
 import { type Backend, type BackendKind, type BackendSurroundings, failure } from './backend.js';
-import { lengthWithoutLineEndings } from './entry.js';
+import { withoutLineEndings } from './entry.js';
 
 /** `mxm/dev/api-key` → `MXM_DEV_API_KEY`. */
 export function variableName(location: string): string {
@@ -42,20 +42,15 @@ function open(_store: SecretStore, { environment, taken }: BackendSurroundings):
     fetch({ location }) {
       const name = nameOf(location);
       const own = taken?.valueOf(name);
-      if (own !== undefined) return { ok: true, value: briefCopyOf(trimmed(own)) };
+      if (own !== undefined) return { ok: true, value: briefCopyOf(withoutLineEndings(own)) };
       const text = environment[name];
       if (text === undefined) return failure('secret_not_found', 'entry_missing');
       // Node decodes the environment as UTF-8 and puts U+FFFD where it is not: then the kernel still has the bytes.
       const bytes = (text.includes('\ufffd') ? rawVariable(name, text) : undefined) ?? Buffer.from(text);
-      return { ok: true, value: trimmed(bytes) };
+      return { ok: true, value: withoutLineEndings(bytes) };
     },
     probe: () => Promise.resolve({ ok: true }),
   };
-}
-
-function trimmed(bytes: Buffer): Buffer {
-  const length = lengthWithoutLineEndings(bytes);
-  return length === bytes.length ? bytes : bytes.subarray(0, length);
 }
 
 /** The variables that the refs of `env` stores name. */

@@ -12,7 +12,7 @@ import {
   type PeerRule,
   peerOf,
 } from '../os/peer.js';
-import { createOpenConnections } from './open_connections.js';
+import type { OpenConnections } from './open_connections.js';
 
 export interface Connections {
   /** Whether a connection is one too many: it came above the limit, and there are still more than the limit. */
@@ -52,11 +52,7 @@ const { end } = Socket.prototype as { end: (this: Socket, ...last: unknown[]) =>
  * nothing. What comes above twice the limit is closed at once; but a service manager takes a closed connection for an
  * empty credential.
  */
-export function watchConnections(
-  server: HttpServer,
-  rules: ConnectionRules,
-  open = createOpenConnections(),
-): Connections {
+export function watchConnections(server: HttpServer, rules: ConnectionRules, open: OpenConnections): Connections {
   const { limit, allow, onCredentialRequest, kernel = native } = rules;
   const http = server.listeners('connection') as ((this: HttpServer, socket: Socket) => void)[];
   let lastCameAt = performance.now();

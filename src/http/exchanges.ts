@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import { createEnding, endedSignal, type EndSignal } from '../ending.js';
-import { type Connection, createOpenConnections, type Exchange } from './open_connections.js';
+import type { Connection, Exchange, OpenConnections } from './open_connections.js';
 
 /** Requests that a connection may bring before the first of them is answered: each one waits in memory for its turn. */
 const MAX_UNANSWERED = 128;
@@ -35,10 +35,7 @@ export interface Unfinished {
 }
 
 /** Tells of each connection whose last request is over. */
-export function createExchanges(
-  connections = createOpenConnections(),
-  onIdle?: (connection: Connection) => void,
-): Exchanges {
+export function createExchanges(connections: OpenConnections, onIdle?: (connection: Connection) => void): Exchanges {
   let open = 0;
   let quietSince = performance.now();
   let waiting: (() => void)[] = [];
@@ -60,7 +57,6 @@ export function createExchanges(
         if (exchanges.length === 0) onIdle?.(connection);
         if (open > 0) return;
         quietSince = performance.now();
-        if (waiting.length === 0) return;
         for (const resolve of waiting) resolve();
         waiting = [];
       },

@@ -4,6 +4,7 @@ import { connect, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { watchConnections } from '../../src/http/connections.js';
+import { createOpenConnections } from '../../src/http/open_connections.js';
 import { testApp, type TestApp } from '../support/app.js';
 import { openRaw, requestText, splitAnswers } from '../support/raw_connection.js';
 import { scriptedBackend } from '../support/scripted_backend.js';
@@ -195,7 +196,7 @@ async function endsWhatEnds(t: Ending, serve: (socket: Socket) => void): Promise
     socket.resume().on('end', () => socket.end());
     serve(socket);
   });
-  watchConnections(server, { limit: () => 8, onCredentialRequest: () => undefined });
+  watchConnections(server, { limit: () => 8, onCredentialRequest: () => undefined }, createOpenConnections());
   return listen(t, server);
 }
 
@@ -229,12 +230,13 @@ t.test('who sends no more while an answer is on its way gets all of it', async (
 
 t.test('where the kernel cannot be asked, who connects is not known, and a rule for peers lists nobody', async (t) => {
   const server = createServer((_request, response) => response.end());
-  const connections = watchConnections(server, {
+  const rules = {
     limit: () => 8,
     allow: { uids: [process.getuid?.() ?? 0], gids: [] },
     onCredentialRequest: () => undefined,
     kernel: null,
-  });
+  };
+  const connections = watchConnections(server, rules, createOpenConnections());
   const path = await listen(t, server);
   const [[socket]] = (await Promise.all([once(server, 'connection'), client(t, path)])) as [[Socket], unknown];
   t.equal(connections.peerOf(socket), null);

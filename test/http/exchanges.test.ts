@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import t from 'tap';
 import type { EndSignal } from '../../src/ending.js';
 import { createExchanges, type Exchanges } from '../../src/http/exchanges.js';
+import { createOpenConnections } from '../../src/http/open_connections.js';
 
 /** A request that has come in, and how its answer ends. */
 function begin(exchanges: Exchanges, socket: Socket, complete = true): { over: EndSignal; answered: () => void } {
@@ -19,7 +20,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 }
 
 t.test('a request is over when its answer is', (t) => {
-  const exchanges = createExchanges();
+  const exchanges = createExchanges(createOpenConnections());
   const socket = new Socket();
   const first = begin(exchanges, socket);
   const second = begin(exchanges, socket);
@@ -29,7 +30,7 @@ t.test('a request is over when its answer is', (t) => {
 });
 
 t.test('an answer that ends before its turn ends its own request', (t) => {
-  const exchanges = createExchanges();
+  const exchanges = createExchanges(createOpenConnections());
   const socket = new Socket();
   const requests = [begin(exchanges, socket), begin(exchanges, socket), begin(exchanges, socket)];
   requests[1]?.answered();
@@ -41,7 +42,7 @@ t.test('an answer that ends before its turn ends its own request', (t) => {
 });
 
 t.test('all requests of a connection are over when it is closed, and no others', (t) => {
-  const exchanges = createExchanges();
+  const exchanges = createExchanges(createOpenConnections());
   const socket = new Socket();
   const here = [begin(exchanges, socket), begin(exchanges, socket)];
   const there = begin(exchanges, new Socket());
@@ -52,7 +53,7 @@ t.test('all requests of a connection are over when it is closed, and no others',
 });
 
 t.test('a connection gets one listener, however many requests it brings', (t) => {
-  const exchanges = createExchanges();
+  const exchanges = createExchanges(createOpenConnections());
   const socket = new Socket();
   for (let count = 0; count < 100; count += 1) begin(exchanges, socket).answered();
   t.equal(socket.listenerCount('close'), 1);
@@ -60,7 +61,7 @@ t.test('a connection gets one listener, however many requests it brings', (t) =>
 });
 
 t.test('one request too many closes its connection, and is not counted', async (t) => {
-  const exchanges = createExchanges();
+  const exchanges = createExchanges(createOpenConnections());
   const socket = new Socket();
   const first = Array.from({ length: 128 }, () => begin(exchanges, socket));
   t.notOk(socket.destroyed);
@@ -72,7 +73,7 @@ t.test('one request too many closes its connection, and is not counted', async (
 });
 
 t.test('there is idleness once every request is over', async (t) => {
-  const exchanges = createExchanges();
+  const exchanges = createExchanges(createOpenConnections());
   t.ok(await isSettled(exchanges.idle()));
   const socket = new Socket();
   const first = begin(exchanges, socket);
@@ -88,7 +89,7 @@ t.test('there is idleness once every request is over', async (t) => {
 
 t.test('what must come after the answers', (t) => {
   t.test('happens at once where none is owed', (t) => {
-    const exchanges = createExchanges();
+    const exchanges = createExchanges(createOpenConnections());
     const socket = new Socket();
     begin(exchanges, new Socket());
     begin(exchanges, socket).answered();
@@ -99,7 +100,7 @@ t.test('what must come after the answers', (t) => {
   });
 
   t.test('waits for the last of them', (t) => {
-    const exchanges = createExchanges();
+    const exchanges = createExchanges(createOpenConnections());
     const socket = new Socket();
     const first = begin(exchanges, socket);
     const second = begin(exchanges, socket);
@@ -113,7 +114,7 @@ t.test('what must come after the answers', (t) => {
   });
 
   t.test('does not wait for a request that is itself not complete', (t) => {
-    const exchanges = createExchanges();
+    const exchanges = createExchanges(createOpenConnections());
     const socket = new Socket();
     const complete = begin(exchanges, socket);
     begin(exchanges, socket, false);
@@ -128,7 +129,7 @@ t.test('what must come after the answers', (t) => {
 });
 
 t.test('the request that has come in part is the one that is neither complete nor over', (t) => {
-  const exchanges = createExchanges();
+  const exchanges = createExchanges(createOpenConnections());
   const socket = new Socket();
   t.equal(exchanges.unfinishedOn(socket), undefined);
   begin(exchanges, socket);
@@ -142,7 +143,7 @@ t.test('the request that has come in part is the one that is neither complete no
 });
 
 t.test('what is no HTTP is over when its connection is closed, and counts until then', async (t) => {
-  const exchanges = createExchanges();
+  const exchanges = createExchanges(createOpenConnections());
   const socket = new Socket();
   const before = exchanges.quietSince();
   t.type(before, 'number');

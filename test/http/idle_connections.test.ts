@@ -1,12 +1,11 @@
 import { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { createIdleTimeout } from '../../src/http/idle_connections.js';
 import { createOpenConnections, type Exchange } from '../../src/http/open_connections.js';
 import { until } from '../support/until.js';
 
 const SHORT_MS = 100;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
 
 t.test('a connection is closed when nothing has been asked on it for so long', async (t) => {
   const connections = createOpenConnections();

@@ -4,6 +4,7 @@ import { connect, Socket } from 'node:net';
 import t from 'tap';
 import { createExchanges } from '../../src/http/exchanges.js';
 import { refuseParserError } from '../../src/http/parser_error.js';
+import { createOpenConnections } from '../../src/http/open_connections.js';
 import { testApp } from '../support/app.js';
 import { openRaw, requestText, splitAnswers } from '../support/raw_connection.js';
 import { scriptedBackend } from '../support/scripted_backend.js';
@@ -83,7 +84,7 @@ t.test('a connection that has ended is told nothing', (t) => {
   const socket = new Socket();
   const written = t.capture(socket, 'write');
   socket.destroy();
-  const parts = { exchanges: createExchanges(), finishing: false, timeoutMs: 1_000 };
+  const parts = { exchanges: createExchanges(createOpenConnections()), finishing: false, timeoutMs: 1_000 };
   refuseParserError({ code: 'HPE_INVALID_METHOD' }, socket, parts);
   t.same(written(), []);
   t.end();
@@ -124,7 +125,7 @@ t.test('a body that is refused', (t) => {
   });
 
   t.test('is of no interest where its sender has left', (t) => {
-    const exchanges = createExchanges();
+    const exchanges = createExchanges(createOpenConnections());
     const socket = new Socket();
     const request = new IncomingMessage(socket);
     exchanges.begin(request, new ServerResponse(request));

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import t, { type Test } from 'tap';
 import { createAnswerTimeout } from '../../src/http/untaken_answer.js';
+import { createOpenConnections } from '../../src/http/open_connections.js';
 import { openRaw, type RawConnection, requestText } from '../support/raw_connection.js';
 import { scriptedServer } from '../support/scripted_server.js';
 import { until } from '../support/until.js';
@@ -27,7 +28,7 @@ t.test('a caller that does not take its answer loses the connection', async (t) 
   raw.socket.pause();
   raw.send(requestText('GET /'));
   const response = await until(() => responses[0]);
-  createAnswerTimeout(50)(response, overOf(response));
+  createAnswerTimeout(50, createOpenConnections())(response, overOf(response));
   response.end(LARGE);
   await once(response, 'close');
   raw.socket.resume();
@@ -36,7 +37,7 @@ t.test('a caller that does not take its answer loses the connection', async (t) 
 
 t.test('a caller that takes each answer keeps the connection, also after the time of an earlier one', async (t) => {
   const { responses, raw } = await serve(t);
-  const closeWhenUntaken = createAnswerTimeout(50);
+  const closeWhenUntaken = createAnswerTimeout(50, createOpenConnections());
   for (let round = 0; round < 3; round += 1) {
     raw.send(requestText('GET /'));
     const response = await until(() => responses[round]);
@@ -52,7 +53,7 @@ t.test('a caller that takes each answer keeps the connection, also after the tim
 
 t.test('one timer looks after answers that began at different times', async (t) => {
   const { responses, raw } = await serve(t);
-  const closeWhenUntaken = createAnswerTimeout(100);
+  const closeWhenUntaken = createAnswerTimeout(100, createOpenConnections());
   raw.send(requestText('GET /'));
   const early = await until(() => responses[0]);
   closeWhenUntaken(early, overOf(early));
@@ -72,7 +73,7 @@ t.test('the time of an answer that waits for its turn begins with its turn', asy
   const { responses, raw } = await serve(t);
   raw.send(requestText('GET /a') + requestText('GET /b'));
   const [first, second] = await until(() => (responses.length === 2 ? responses : undefined));
-  createAnswerTimeout(50)(second!, overOf(second!));
+  createAnswerTimeout(50, createOpenConnections())(second!, overOf(second!));
   second!.end(LARGE);
   raw.socket.pause();
   await new Promise((resolve) => setTimeout(resolve, 100)); // longer than the time of an answer
