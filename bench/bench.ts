@@ -37,6 +37,9 @@ export interface Pace {
   /** Of a round of commands, which are far slower. */
   readonly commandMs: number;
   readonly warmUpMs: number;
+  /** In which nothing is asked: longer than V8 waits by itself before it gives back memory. */
+  readonly pauseMs: number;
+  readonly pauses: number;
   readonly starts: number;
   /** Before the memory is looked at once more. */
   readonly requests: number;
@@ -49,6 +52,8 @@ export const FULL_PACE: Pace = {
   roundMs: 240,
   commandMs: 500,
   warmUpMs: 1_500,
+  pauseMs: 15_000,
+  pauses: 5,
   starts: 15,
   requests: 100_000,
   refs: 100_000,
@@ -60,6 +65,8 @@ export const QUICK_PACE: Pace = {
   roundMs: 50,
   commandMs: 100,
   warmUpMs: 50,
+  pauseMs: 50,
+  pauses: 2,
   starts: 2,
   requests: 2_000,
   refs: 1_000,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench, Results, Surroundings, Target } from './bench.js';
 import { fileSystem } from './machine.js';
 import { requestFor, startCallers } from './load.js';
@@ -30,6 +31,23 @@ const ASKED = [
 ] as const;
 
 const CALLERS = [1, 16] as const;
+
+/** What services that start do: some of them ask once each, after a while in which nobody did. */
+const BURST = { ...ASKED[0], callers: 4, fresh: true } as const;
+
+const BURST_MS = 60;
+
+const HEADER = [
+  'callers',
+  'connections',
+  'server',
+  'requests/s',
+  'of bare Fastify',
+  'p50 in ms',
+  'of bare `node:http`',
+  'p99 in ms',
+  'CPU a request in ms',
+] as const;
 
 const DAEMON = 'mxm-secretsd';
 const FASTIFY = 'bare Fastify';
@@ -115,27 +133,23 @@ async function run(surroundings: Surroundings): Promise<Results> {
     measured.set(scenario, new Map(contenders.map((contender) => [contender.name, rounds.get(contender) ?? []])));
   }
 
+  const bursts = await afterPauses(surroundings, contendersOf(BURST));
+
   const busiest = { ...ASKED[0], callers: 16, fresh: false };
   const [, curves] = [...measured].find(([scenario]) => isSame(scenario, busiest)) ?? [];
   const records = auditRecords(daemon);
   return {
     tables: [
       {
-        header: [
-          'asked for',
-          'callers',
-          'connections',
-          'server',
-          'requests/s',
-          'of bare Fastify',
-          'p50 in ms',
-          'of bare `node:http`',
-          'p99 in ms',
-          'CPU a request in ms',
-        ],
+        header: ['asked for', ...HEADER],
         rows: [...measured].flatMap(([scenario, of]) =>
           [...of].map(([name, rounds]) => rowOf(scenario, of, name, rounds)),
         ),
+      },
+      {
+        caption: `Again for ${BURST_MS} ms each, after ${pace.pauseMs / 1_000} s in which nothing was asked: V8 gives back memory meanwhile, and the code that it has optimized.`,
+        header: ['asked for after a pause', ...HEADER],
+        rows: [...bursts].map(([name, rounds]) => rowOf(BURST, bursts, name, rounds)),
       },
     ],
     plots: [
@@ -158,6 +172,18 @@ async function run(surroundings: Surroundings): Promise<Results> {
       `The daemon's stdout, with its audit records, goes to a file on ${fileSystem()}. ${records} records were written for ${answered} answers.`,
     ],
   };
+}
+
+async function afterPauses({ pace, progress }: Surroundings, contenders: readonly Contender[]): Promise<Measured> {
+  for (const contender of contenders) await contender.measure(pace.warmUpMs);
+  const rounds = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]));
+  for (let pause = 1; pause <= pace.pauses; pause += 1) {
+    progress(`env: after a pause, ${pause} of ${pace.pauses}`);
+    await sleep(pace.pauseMs);
+    const order = pause % 2 === 0 ? contenders : contenders.toReversed();
+    for (const contender of order) rounds.get(contender.name)?.push(await roundOf(contender, BURST_MS));
+  }
+  return rounds;
 }
 
 function isSame(one: Scenario, other: Scenario): boolean {

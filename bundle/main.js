@@ -10,9 +10,17 @@ import { Script } from 'node:vm';
 // A request goes through many small functions: V8 may put more of them into one than it would by itself.
 setFlagsFromString('--max-inlined-bytecode-size=2000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=4000');
-// When nothing is asked for a while, V8 gives back memory, and with it the code that it has optimized. That of Node 24 can
-// be told to keep the code; others do not know the option, and would say so.
-if (process.version.startsWith('v24.')) setFlagsFromString('--no-memory-reducer-favors-memory');
+// A few seconds after a burst of requests V8 gives back memory, and with it the code that it has optimized: the next burst
+// takes twice as long. So it waits ten minutes. Each Node has an option of its own, and complains of one that it does not
+// know; that of 24 gives back the memory and keeps the code.
+const KEEP_CODE = {
+  20: '--gc-memory-reducer-start-delay-ms=600000',
+  22: '--gc-memory-reducer-start-delay-ms=600000',
+  24: '--no-memory-reducer-favors-memory',
+  26: '--memory-reducer-delay-ms=600000',
+};
+const [major] = process.versions.node.split('.');
+if (major in KEEP_CODE) setFlagsFromString(KEEP_CODE[major]);
 
 /** Where the compiled code of this Node with these options is. The options count as they are now: no other may follow. */
 export const codeFolder = new URL(

@@ -20,6 +20,8 @@ t.test('a bench prints its targets and its tables', async (t) => {
   t.equal(tableOf(text, '', 'target', 'figure', 'met').length, 2);
   const rows = tableOf(text, 'Environment: the daemon itself', 'asked for', 'callers', 'connections', 'server');
   t.equal(rows.length, 24, 'two secrets, one caller and many, connections kept or not, three servers');
-  for (const [, , , server, rate = '', , p50 = ''] of rows)
+  const afterPause = tableOf(text, 'Environment: the daemon itself', 'asked for after a pause', 'callers');
+  t.equal(afterPause.length, 3, 'three servers');
+  for (const [, , , server, rate = '', , p50 = ''] of [...rows, ...afterPause])
     t.match(`${rate} ${p50}`, /^[\d.,]+.* [\d.,]+/, `of ${String(server)}`);
 });
