@@ -34,7 +34,7 @@ const CONFIGURATION = {
  */
 const WARMING = { callers: [1, NAMES.length, 1], times: 2, programs: 2 } as const;
 
-/** Rounds are fewer and longer than elsewhere by it: in half a second each of 16 callers asks but twice. */
+/** Rounds are longer than elsewhere by it: in half a second each of 16 callers asks but twice. */
 const LONGER = 2;
 
 const DAEMON = 'mxm-secretsd';
@@ -206,7 +206,7 @@ function inLongerTurns<T extends Contender>(
   contenders: readonly T[],
   begins: (contender: T) => void,
 ): Promise<Map<T, Round[]>> {
-  return inTurn(Math.ceil(rounds / LONGER), contenders, (contender) => {
+  return inTurn(rounds, contenders, (contender) => {
     begins(contender);
     return roundOf(contender, LONGER * commandMs);
   });
