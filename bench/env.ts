@@ -129,8 +129,10 @@ async function run(surroundings: Surroundings): Promise<Results> {
     progress(`env: ${nameOf(scenario)}`);
     const contenders = contendersOf(scenario);
     for (const contender of contenders) await contender.measure(pace.warmUpMs / scenario.callers);
-    const rounds = await inTurn(pace.rounds, contenders, (contender) => roundOf(contender, pace.roundMs));
-    measured.set(scenario, new Map(contenders.map((contender) => [contender.name, rounds.get(contender) ?? []])));
+    measured.set(
+      scenario,
+      byName(await inTurn(pace.rounds, contenders, (contender) => roundOf(contender, pace.roundMs))),
+    );
   }
 
   const bursts = await afterPauses(surroundings, contendersOf(BURST));
@@ -176,14 +178,20 @@ async function run(surroundings: Surroundings): Promise<Results> {
 
 async function afterPauses({ pace, progress }: Surroundings, contenders: readonly Contender[]): Promise<Measured> {
   for (const contender of contenders) await contender.measure(pace.warmUpMs);
-  const rounds = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]));
-  for (let pause = 1; pause <= pace.pauses; pause += 1) {
-    progress(`env: after a pause, ${pause} of ${pace.pauses}`);
-    await sleep(pace.pauseMs);
-    const order = pause % 2 === 0 ? contenders : contenders.toReversed();
-    for (const contender of order) rounds.get(contender.name)?.push(await roundOf(contender, BURST_MS));
-  }
-  return rounds;
+  let turn = 0;
+  const rounds = await inTurn(pace.pauses, contenders, async (contender) => {
+    if (turn % contenders.length === 0) {
+      progress(`env: after a pause, ${1 + turn / contenders.length} of ${pace.pauses}`);
+      await sleep(pace.pauseMs);
+    }
+    turn += 1;
+    return roundOf(contender, BURST_MS);
+  });
+  return byName(rounds);
+}
+
+function byName(rounds: ReadonlyMap<Contender, readonly Round[]>): Measured {
+  return new Map([...rounds].map(([{ name }, of]) => [name, of]));
 }
 
 function isSame(one: Scenario, other: Scenario): boolean {

@@ -12,7 +12,7 @@ setFlagsFromString('--max-inlined-bytecode-size=2000');
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=4000');
 // A few seconds after a burst of requests V8 gives back memory, and with it the code that it has optimized: the next burst
 // takes twice as long. So it waits ten minutes. Each Node has an option of its own, and complains of one that it does not
-// know; that of 24 gives back the memory and keeps the code.
+// know; none of 24 makes it wait, and the one that keeps the code there keeps most of the memory as well.
 const KEEP_CODE = {
   20: '--gc-memory-reducer-start-delay-ms=600000',
   22: '--gc-memory-reducer-start-delay-ms=600000',
