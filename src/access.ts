@@ -28,6 +28,8 @@ export interface AccessRequest {
   readonly refuse: () => Refusal | null | Promise<Refusal | null>;
   /** The same for a request that is allowed, before a backend is asked. */
   readonly refuseAllowed?: () => ErrorCode | null;
+  /** Whether nobody else can ask, so that no other record comes in the same turn; absent where that is not known. */
+  readonly isAlone?: () => boolean;
   /** The largest value that can go this way. */
   readonly maxBytes?: number;
 }
@@ -86,7 +88,7 @@ export function createAccesses({ audit, metrics, log }: AccessParts): Accesses {
     };
     let recorded: boolean | Promise<boolean>;
     try {
-      recorded = audit.record(recordOf(request, ending));
+      recorded = audit.record(recordOf(request, ending), request.isAlone?.());
     } catch (defect) {
       return forget(defect);
     }

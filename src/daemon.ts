@@ -77,7 +77,7 @@ export async function startDaemon(load: () => Configuration, surroundings: Daemo
   const built = buildApp({
     serving: () => serving,
     configStatus: () => ({ digest: configuration.digest, loadedAt: configuration.loadedAt, lastError }),
-    audit: createAudit((line) => (auditFile ?? writer).append(line)),
+    audit: createAudit((line, alone) => (auditFile ?? writer).append(line, alone)),
     metrics,
     log,
     allow: configuration.socket.allow,

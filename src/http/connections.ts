@@ -21,6 +21,8 @@ export interface Connections {
   peerOf(socket: Socket): Peer | null;
   /** Whether the rule for peers does not list who connected. */
   isDenied(socket: Socket): boolean;
+  /** Whether one request is all that is open: nobody else is connected, and that connection has brought no other. */
+  readonly isAlone: () => boolean;
   /** When the last connection came, by the clock of `performance`. */
   readonly lastCameAt: number;
   /** Once nobody can connect any more: resolves when all that have are here, and what they had sent is read. */
@@ -102,6 +104,7 @@ export function watchConnections(server: HttpServer, rules: ConnectionRules, ope
     isSurplus: (socket) => open.all.length > limit() && open.of(socket).arrival?.surplus === true,
     peerOf: peerAt,
     isDenied: (socket) => allow !== undefined && open.of(socket).arrival?.denied !== false,
+    isAlone: () => open.all.length === 1 && open.all[0]?.exchanges.length === 1,
     get lastCameAt() {
       return lastCameAt;
     },

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../domain/errors.js';
 import type { Peer } from '../os/peer.js';
+import type { LineWriter } from './line_writer.js';
 
 /** One for each request to `/secrets/:name`, and for each credential that a service manager asks for. Holds no value and no place of one. */
 export interface AuditRecord {
@@ -24,8 +25,11 @@ export interface AuditRecord {
 }
 
 export interface Audit {
-  /** True once the record is written: only then may the answer be sent. At once where that is known. */
-  record(record: AuditRecord): boolean | Promise<boolean>;
+  /**
+   * True once the record is written: only then may the answer be sent. At once where that is known. `alone`: there is
+   * nobody else of whom a record could come in this turn.
+   */
+  record(record: AuditRecord, alone?: boolean): boolean | Promise<boolean>;
 }
 
 /** What is said of one secret again and again, and the fields that it is made of. */
@@ -41,7 +45,7 @@ const MAX_KEPT = 1_000;
  * Audit records are written whatever the level of the log, as lines like those of pino, which takes four times as long to
  * make one: the daemon would spend a tenth of a request on it.
  */
-export function createAudit(append: (line: string) => boolean | Promise<boolean>): Audit {
+export function createAudit(append: LineWriter['append']): Audit {
   const kept = new Map<string, Said>();
   let now = NaN;
   let begin = '';
@@ -65,11 +69,11 @@ export function createAudit(append: (line: string) => boolean | Promise<boolean>
   }
 
   return {
-    record(record) {
+    record(record, alone) {
       const { request_id, peer, via, duration_ms } = record;
       const way = via === undefined ? '' : `"via":${JSON.stringify(via)},`;
       const head = `${beginning()}"${request_id}"${middle(record)}${peerText(peer)}`;
-      return append(`${head},${way}"duration_ms":${durationText(duration_ms)}}\n`);
+      return append(`${head},${way}"duration_ms":${durationText(duration_ms)}}\n`, alone);
     },
   };
 }

@@ -21,7 +21,7 @@ export function openAuditFile(path: string, timeoutMs: number): AuditFile {
   const opened = fstatSync(fd, { bigint: true });
   return {
     isAt: (other) => isSameFile(opened, lookAtPath(other)),
-    append: (line) => writer.append(line),
+    append: (line, alone) => writer.append(line, alone),
     async close() {
       await writer.close();
       try {

@@ -29,8 +29,11 @@ const LF = 0x0a;
 export interface LineWriter {
   /** Best effort: for the log. */
   write(line: string): void;
-  /** True once the line is written; false when it could not be within the time given. At once where that is known. For audit records. */
-  append(line: string): boolean | Promise<boolean>;
+  /**
+   * True once the line is written; false when it could not be within the time given. At once where that is known. For
+   * audit records. `alone`: whoever appends knows that no other line comes in this turn.
+   */
+  append(line: string, alone?: boolean): boolean | Promise<boolean>;
   /** Resolves when all lines have been written or given up. */
   drained(): Promise<void>;
   /** When drained, lets go of what it has opened itself: nothing may be written afterwards. */
@@ -182,10 +185,10 @@ export function createLineWriter(
 
   return {
     write: log,
-    append(text) {
+    append(text, alone = false) {
       const now = performance.now();
       const dueAt = now + timeoutMs;
-      const isAlone = lastCount <= 1 && now - lastWriteAt >= APART_MS;
+      const isAlone = alone || (lastCount <= 1 && now - lastWriteAt >= APART_MS);
       if (!isAlone || scheduled || busy !== undefined || sink.letsWait === true)
         return new Promise((settle) => enqueue({ text, dueAt, settle }));
       let known: boolean | undefined;

@@ -91,6 +91,28 @@ t.test('what comes above twice the limit is closed, and those before stay', asyn
   t.equal(await first.status('/secrets'), 200);
 });
 
+t.test('the record of a request is alone while nobody else is connected and no other request is open', async (t) => {
+  const told: unknown[] = [];
+  const app = testApp(t, { append: (_, alone) => Promise.resolve(told.push(alone) > 0) });
+  const path = await app.listen();
+  const first = await client(t, path);
+  await first.status('/secrets/api_key');
+  await first.status('/secrets/api_key');
+  t.same(told.splice(0), [true, true]);
+  const second = await client(t, path);
+  await until(async () => (await openConnections(app)) === 2);
+  await first.status('/secrets/api_key');
+  t.same(told.splice(0), [false]);
+  await second.leave();
+  await until(async () => (await openConnections(app)) === 1);
+  const both = await openRaw(t, path);
+  await first.leave();
+  await until(async () => (await openConnections(app)) === 1);
+  both.send(requestText('GET /secrets/api_key').repeat(3));
+  await until(() => told.length === 3);
+  t.same(told, [true, false, false], 'the first of three that came together may be known before the others');
+});
+
 t.test('who connects counts as activity, and who is answered', async (t) => {
   const app = testApp(t);
   const path = await app.listen();

@@ -57,6 +57,13 @@ t.test('a duration stands there as JSON has it', async (t) => {
   );
 });
 
+t.test('that a record is the only one of its turn is handed on', async (t) => {
+  const told: unknown[] = [];
+  const audit = createAudit((_, alone) => told.push(alone) > 0);
+  for (const alone of [true, false, undefined]) await audit.record(RECORD, alone);
+  t.same(told, [true, false, undefined]);
+});
+
 t.test('what is said again and again is said of each record as it is, however many names there are', async (t) => {
   const lines: string[] = [];
   const audit = createAudit((line) => Promise.resolve(lines.push(line) > 0));

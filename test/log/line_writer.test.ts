@@ -76,6 +76,24 @@ t.test('an appended line that comes alone is written at once', async (t) => {
   }
 });
 
+t.test('a line of which that is known is written at once, however soon it comes after another', async (t) => {
+  const { fd, text } = openFile(t);
+  const writer = createLineWriter(fd, LONG_MS);
+  await Promise.all([writer.append('one\n'), writer.append('two\n'), writer.append('three\n')]);
+  t.equal(writer.append('four\n', true), true, 'and not later');
+  t.equal(writer.append('five\n', true), true);
+  t.equal(text(), 'one\ntwo\nthree\nfour\nfive\n');
+});
+
+t.test('it comes after those that wait all the same', async (t) => {
+  const { fd, text } = openFile(t);
+  const writer = createLineWriter(fd, LONG_MS);
+  writer.write('log\n');
+  t.type(writer.append('line\n', true), Promise);
+  await writer.drained();
+  t.equal(text(), 'log\nline\n');
+});
+
 t.test('of the lines of a turn the first may be written by itself, and one write takes all the others', async (t) => {
   const writes = recordWrites(t, (bytes) => bytes.length);
   const { fd, text } = openFile(t);

@@ -44,7 +44,7 @@ export interface TestAppOptions {
   readonly backend?: Backend;
   /** Changes what a request is answered with. */
   readonly serving?: (serving: Serving) => Serving;
-  readonly append?: (line: string) => Promise<boolean>;
+  readonly append?: (line: string, alone?: boolean) => Promise<boolean>;
   readonly logLevel?: LogLevel;
   readonly allow?: PeerRule;
   readonly answerTimeoutMs?: number;
@@ -73,8 +73,8 @@ export function testApp(t: Ending, options: TestAppOptions = {}): TestApp {
   const serving: Serving = { identity, api, connections: options.connections ?? 512 };
 
   const audit: TestApp['audit'] = [];
-  const recorder: Audit = createAudit(async (line) => {
-    const written = await append(line);
+  const recorder: Audit = createAudit(async (line, alone) => {
+    const written = await append(line, alone);
     if (written) audit.push(JSON.parse(line) as TestApp['audit'][number]);
     return written;
   });

@@ -61,6 +61,7 @@ export function secretRoute({ accesses, connections, refusalOf, closeWhenUntaken
         peer: connections.peerOf(request.raw.socket),
         startedAt: request.startedAt,
         over: request.over,
+        isAlone: connections.isAlone,
         refuse: () => refuse(request),
         refuseAllowed() {
           representation = negotiate(request.headers.accept);
