@@ -136,7 +136,7 @@ async function run(surroundings: Surroundings): Promise<Results> {
   const commands = NAMES.map((name) => showCommand(store.gopass, name));
   progress('gopass: warming up');
   const daemon = await serveWarm(surroundings, store, callers);
-  const contenders = CALLERS.flatMap((count): (Contender & { callers: number })[] => [
+  const everyContender = CALLERS.flatMap((count): (Contender & { callers: number })[] => [
     {
       name: DAEMON,
       callers: count,
@@ -144,16 +144,9 @@ async function run(surroundings: Surroundings): Promise<Results> {
       cpuMs: () => cpuMs(daemon.pid),
     },
     { name: DIRECT, callers: count, measure: (ms) => callers.start({ callers: count, ms, commands }) },
-    ...(CALLERS_TOLD.includes(count)
-      ? [
-          {
-            name: TOLD,
-            callers: count,
-            measure: (ms: number) => toldCallers.start({ callers: count, ms, commands }),
-          },
-        ]
-      : []),
+    { name: TOLD, callers: count, measure: (ms) => toldCallers.start({ callers: count, ms, commands }) },
   ]);
+  const contenders = everyContender.filter(({ name, callers: count }) => name !== TOLD || CALLERS_TOLD.includes(count));
   for (const contender of contenders.slice(0, 3)) await contender.measure(pace.warmUpMs);
   let round = 0;
   const more = { ...pace, rounds: Math.ceil(MORE * pace.rounds) };
@@ -365,19 +358,13 @@ function ratioOfChosen(levels: readonly Level[], choose: (levels: readonly Level
     const those = (rounds: readonly Round[]): Round[] => rounds.filter((_, round) => half.includes(round % 4));
     return levels.map((level) => ({ ...level, daemon: those(level.daemon), direct: those(level.direct) }));
   };
-  const [one, other] = [ofHalf([0, 3]), ofHalf([1, 2])];
-  const compared = [
-    [one, other],
-    [other, one],
-  ].map(([half = [], chooses = []]) => {
-    const chosen = choose(chooses);
+  const ratesOf = (half: readonly Level[], { daemon, direct }: Compared) => {
     const at = (count: number): Level => half.find(({ callers }) => callers === count) as Level;
-    return { ours: rates(at(chosen.daemon).daemon), theirs: rates(at(chosen.direct).direct) };
-  });
-  return ratioOf(
-    compared.flatMap(({ ours }) => ours),
-    compared.flatMap(({ theirs }) => theirs),
-  );
+    return { ours: rates(at(daemon).daemon), theirs: rates(at(direct).direct) };
+  };
+  const [one, other] = [ofHalf([0, 3]), ofHalf([1, 2])];
+  const [a, b] = [ratesOf(one, choose(other)), ratesOf(other, choose(one))];
+  return ratioOf([...a.ours, ...b.ours], [...a.theirs, ...b.theirs]);
 }
 
 /** Beside the number of callers, as many or fewer, at which the command is at its best. */
