@@ -113,7 +113,7 @@ function standIn(t: Ending, store: GopassStore): string {
   const { status, stdout, stderr } = store.run(args, { GOPASS_GPG_OPTS: '--batch --status-fd=2' });
   if (status !== 0) throw new Error(`gopass show: ${stderr}`);
   const print = (text: string): string => `printf %s '${text.replaceAll("'", "'\\''")}'`;
-  return fakeGopass(t, `${print(stderr)} >&2\n${print(stdout.toString())}`).file;
+  return fakeGopass(t, `${print(stderr)} >&3\n${print(stdout.toString())}`).file;
 }
 
 function showCommand(gopass: string, name: string): string[] {

@@ -1,4 +1,4 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -6,8 +6,8 @@ import type { Readable } from 'node:stream';
 import { type Native, native, type Program } from '../os/native.js';
 import { readWiped, type Take, wipedPipe, type WipedPipe } from './wiped_pipe.js';
 
-/** What Node takes to start a program with two pipes, and two to spare. */
-const DESCRIPTORS_TO_START = 8;
+/** What Node takes to start a program with three pipes, and two to spare. */
+const DESCRIPTORS_TO_START = 10;
 
 /** How often a program that runs is looked at: for an end that no signal has told of, and for a first output. */
 const LOOK_MS = 50;
@@ -27,11 +27,17 @@ export interface Child {
   readonly pid: number;
   /** The exit status once it has ended and is reaped; null when a signal has ended it. */
   readonly exit: Promise<number | null>;
-  /** stdout and stderr. When the program has ended what it has printed has been taken. */
-  readonly outputs: readonly [Output, Output];
+  /** Resolves when stdout and stderr have ended, or are taken from no more: when the program has, unless others write on. */
+  readonly written: Promise<unknown>;
+  /** From now on nothing that is written is taken. */
+  close(): void;
 }
 
-export type Output = Pick<WipedPipe, 'ended' | 'close'>;
+/**
+ * What takes what a program writes. With a third one it has a descriptor 3 for what it tells of its work: who else holds
+ * that open when the program has ended is not waited for.
+ */
+export type Takes = readonly [stdout: Take, stderr: Take] | readonly [stdout: Take, stderr: Take, status: Take];
 
 /**
  * Starts a program. `missing` is no such file; `cannot_start` not executable, no process or descriptor to be had, ….
@@ -40,13 +46,10 @@ export type Output = Pick<WipedPipe, 'ended' | 'close'>;
  */
 export async function startChild(
   program: Program,
-  stdout: Take,
-  stderr: Take,
+  takes: Takes,
   kernel: Native | null = native,
 ): Promise<Child | 'missing' | 'cannot_start'> {
-  return kernel?.startsPrograms === true
-    ? startDirectly(kernel, program, stdout, stderr)
-    : startByNode(program, stdout, stderr);
+  return kernel?.startsPrograms === true ? startDirectly(kernel, program, takes) : startByNode(program, takes);
 }
 
 /** To all of a process group; 0 only looks. False when there is nobody that can get it. */
@@ -63,7 +66,8 @@ export function signalGroup(pgid: number, signal: 'SIGKILL' | 0, kernel: Native 
 // --- by posix_spawn
 
 interface Running {
-  readonly pipes: readonly WipedPipe[];
+  readonly outputs: readonly WipedPipe[];
+  readonly status: WipedPipe | undefined;
   readonly tell: (status: number | null) => void;
   looks: number;
 }
@@ -72,15 +76,17 @@ const running = new Map<number, Running>();
 let looking: NodeJS.Timeout | undefined;
 
 function reap(kernel: Native): void {
-  for (const [pid, { pipes, tell }] of running) {
-    const status = kernel.reap(pid);
-    if (status === undefined) continue;
+  for (const [pid, { outputs, status, tell }] of running) {
+    const exitCode = kernel.reap(pid);
+    if (exitCode === undefined) continue;
     running.delete(pid);
-    for (const pipe of pipes) {
-      pipe.drain();
-      pipe.listen(); // somebody else may still hold it open
+    for (const output of outputs) {
+      output.drain();
+      output.listen(); // somebody else may still hold it open
     }
-    tell(status);
+    status?.drain();
+    status?.close();
+    tell(exitCode);
   }
   if (running.size > 0) return;
   clearInterval(looking);
@@ -90,54 +96,59 @@ function reap(kernel: Native): void {
 function look(kernel: Native): void {
   reap(kernel);
   for (const program of running.values()) {
+    program.status?.drain();
     if (program.looks > LOOKS) continue;
     program.looks += 1;
     if (program.looks === 1) continue; // it may just have begun
-    for (const pipe of program.pipes) if (pipe.drain() || program.looks > LOOKS) pipe.listen();
+    for (const output of program.outputs) if (output.drain() || program.looks > LOOKS) output.listen();
   }
 }
 
 let listens = false;
 
-function startDirectly(
-  kernel: Native,
-  program: Program,
-  stdout: Take,
-  stderr: Take,
-): Child | 'missing' | 'cannot_start' {
-  const closeAll = (...descriptors: readonly number[]): void => {
-    for (const descriptor of descriptors) kernel.close(descriptor);
+function startDirectly(kernel: Native, program: Program, takes: Takes): Child | 'missing' | 'cannot_start' {
+  const pipes = takes
+    .map((_, at) => kernel.pipe(at === 0 ? OUTPUT_BYTES : undefined))
+    .filter((pipe) => pipe !== undefined);
+  const closeAll = (end: 'reading' | 'writing'): void => {
+    for (const pipe of pipes) kernel.close(pipe[end]);
   };
-  const [out, err] = [kernel.pipe(OUTPUT_BYTES), kernel.pipe()];
-  if (out === undefined || err === undefined) {
-    for (const pipe of [out, err]) if (pipe !== undefined) closeAll(pipe.reading, pipe.writing);
-    return 'cannot_start';
-  }
   if (!listens) process.on('SIGCHLD', () => reap(kernel));
   listens = true;
-  const started = kernel.startProgram(program, out.writing, err.writing);
-  closeAll(out.writing, err.writing); // else the output would never end
+  const outputs = pipes.map(({ writing }) => writing);
+  const started = outputs.length === takes.length ? kernel.startProgram(program, outputs) : 'EMFILE';
+  closeAll('writing'); // else the output would never end
   if (typeof started === 'string') {
-    closeAll(out.reading, err.reading);
+    closeAll('reading');
     return started === 'ENOENT' ? 'missing' : 'cannot_start';
   }
   // Also keeps the process alive meanwhile.
   looking ??= setInterval(() => look(kernel), LOOK_MS);
-  const outputs = [wipedPipe(out.reading, stdout, kernel), wipedPipe(err.reading, stderr, kernel)] as const;
-  const exit = new Promise<number | null>((tell) => running.set(started, { pipes: outputs, tell, looks: 0 }));
-  return { pid: started, exit, outputs };
+  const read = pipes.map(({ reading }, at) => wipedPipe(reading, takes[at] as Take, kernel));
+  const [out, err, status] = read as [WipedPipe, WipedPipe, WipedPipe?];
+  const exit = new Promise<number | null>((tell) =>
+    running.set(started, { outputs: [out, err], status, tell, looks: 0 }),
+  );
+  return {
+    pid: started,
+    exit,
+    written: Promise.all([out.ended, err.ended]),
+    close() {
+      for (const pipe of read) pipe.close();
+    },
+  };
 }
 
 // --- by Node
 
-async function startByNode(program: Program, stdout: Take, stderr: Take): Promise<Child | 'missing' | 'cannot_start'> {
+async function startByNode(program: Program, takes: Takes): Promise<Child | 'missing' | 'cannot_start'> {
   if (!areFree(DESCRIPTORS_TO_START)) return 'cannot_start';
   const { file, args, env, stdin } = program;
-  let child: ChildProcessByStdio<null, Readable, Readable>;
+  let child: ChildProcess;
   try {
-    const stdio = [stdin ?? 'ignore', 'pipe', 'pipe'] as const;
+    const stdio = [stdin ?? ('ignore' as const), ...takes.map(() => 'pipe' as const)];
     // detached: setsid, so that the group can be killed as a whole.
-    child = spawn(file, args, { cwd: '/', env, stdio: [...stdio], detached: true }) as typeof child;
+    child = spawn(file, args, { cwd: '/', env, stdio, detached: true });
   } catch {
     return 'cannot_start'; // longer arguments than the kernel takes
   }
@@ -147,7 +158,15 @@ async function startByNode(program: Program, stdout: Take, stderr: Take): Promis
     return error.code === 'ENOENT' ? 'missing' : 'cannot_start';
   }
   const exit = once(child, 'exit').then(([status]) => status as number | null);
-  return { pid, outputs: [readWiped(child.stdout, stdout), readWiped(child.stderr, stderr)], exit };
+  const read = takes.map((take, at) => readWiped(child.stdio[at + 1] as Readable, take));
+  return {
+    pid,
+    exit,
+    written: Promise.all(read.map(({ ended }) => ended)),
+    close() {
+      for (const output of read) output.close();
+    },
+  };
 }
 
 /** Node does not give back what it has opened when descriptors run out in the middle of a start. */

@@ -5,8 +5,8 @@ import type { EndSignal } from '../ending.js';
 import type { Program } from '../os/native.js';
 import { signalGroup, startChild } from './child.js';
 
-/** How much of a program's stderr is read; the rest is thrown away. gpg says up to 200 bytes of each key of an entry. */
-const MAX_STDERR_BYTES = 1_048_576;
+/** How much of what a program says is read; the rest is thrown away. gpg says up to 200 bytes of each key of an entry. */
+const MAX_SAID_BYTES = 1_048_576;
 
 /** How long a killed process group may take to be gone before it is given up: a zombie whose parent does not reap it. */
 const MAX_REAP_MS = 2_000;
@@ -14,8 +14,11 @@ const MAX_REAP_MS = 2_000;
 export interface Command extends Program {
   /** Above it the process group is killed; 0 throws the output away. */
   readonly maxStdoutBytes: number;
-  /** Whether stderr, read as a whole, proves the output to be what was asked for; left out, exit status 0 does. */
-  readonly proves?: (stderr: Buffer) => boolean;
+  /**
+   * Whether what the program tells of its work proves the output to be what was asked for. It has a descriptor 3 to tell
+   * it then, which is read as a whole. Left out, exit status 0 proves it.
+   */
+  readonly proves?: (status: Buffer) => boolean;
   /** Kills the process group. */
   readonly signal: EndSignal;
 }
@@ -23,8 +26,8 @@ export interface Command extends Program {
 export type CommandEnd =
   /** Exit status 0. The Buffer is the receiver's, to be filled with zeros. */
   | { readonly end: 'succeeded'; readonly stdout: Buffer }
-  /** The Buffer is the receiver's, to be filled with zeros: a failed decryption prints plaintext on stderr. */
-  | { readonly end: 'failed'; readonly exitCode: number; readonly stderr: Buffer }
+  /** What it said is the receiver's, to be wiped: a failed decryption prints plaintext on stderr. */
+  | ({ readonly end: 'failed'; readonly exitCode: number } & Said)
   /** Exit status 0, without the proof that was asked for. */
   | { readonly end: 'unproven' }
   | { readonly end: 'killed_by_signal' }
@@ -37,34 +40,46 @@ export type CommandEnd =
   /** Not executable, no process or descriptor to be had, … */
   | { readonly end: 'cannot_start' };
 
+/** What a program that failed has said, for people and for programs. */
+export interface Said {
+  readonly stderr: Buffer;
+  /** Empty where it had no descriptor 3. */
+  readonly status: Buffer;
+}
+
+export function wipeSaid({ stderr, status }: Said): void {
+  stderr.fill(0);
+  status.fill(0);
+}
+
 /**
  * Runs a program in a process group of its own, with nothing of this process's environment, and settles
  * when it and all of its group are gone. Never rejects, and no error that holds the child's output is ever made.
  */
 export async function runCommand(command: Command): Promise<CommandEnd> {
-  const { maxStdoutBytes, signal } = command;
+  const { maxStdoutBytes, proves, signal } = command;
   if (signal.aborted) return { end: 'aborted' };
   const stdout = new Collector(maxStdoutBytes);
-  const stderr = new Collector(MAX_STDERR_BYTES);
+  const stderr = new Collector(MAX_SAID_BYTES);
+  const status = new Collector(MAX_SAID_BYTES);
   let stopped: 'aborted' | 'too_large' | 'no_memory' | undefined;
   let stop = (): void => undefined;
   const giveUp = (why: 'too_large' | 'no_memory'): void => {
     stopped ??= why;
     stop();
   };
-  const child = await startChild(
-    command,
-    (piece) => {
-      const taken = stdout.add(piece);
-      if (taken === 'no_memory') giveUp('no_memory');
-      if (taken === 'in_part' && maxStdoutBytes > 0) giveUp('too_large');
-    },
-    (piece) => {
-      if (stderr.add(piece) === 'no_memory') giveUp('no_memory');
-    },
-  );
+  const takeOutput = (piece: Buffer): void => {
+    const taken = stdout.add(piece);
+    if (taken === 'no_memory') giveUp('no_memory');
+    if (taken === 'in_part' && maxStdoutBytes > 0) giveUp('too_large');
+  };
+  const takeSaid = (said: Collector) => (piece: Buffer) => {
+    if (said.add(piece) === 'no_memory') giveUp('no_memory');
+  };
+  const takes = [takeOutput, takeSaid(stderr)] as const;
+  const child = await startChild(command, proves === undefined ? takes : [...takes, takeSaid(status)]);
   if (typeof child === 'string') return { end: child };
-  const { pid, outputs } = child;
+  const { pid } = child;
   let isGone: boolean | undefined;
   // Once only: when the leader has been reaped and the group is gone, its id may become another group's.
   const kill = (): void => {
@@ -81,36 +96,36 @@ export async function runCommand(command: Command): Promise<CommandEnd> {
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });
     // A program that ended may have left children behind, who hold its output open.
-    const exit = child.exit.then((status) => {
-      exitCode = status;
+    const exit = child.exit.then((code) => {
+      exitCode = code;
       kill();
     });
-    void Promise.all([exit, ...outputs.map(({ ended }) => ended)]).then(() => {
+    void Promise.all([exit, child.written]).then(() => {
       signal.removeEventListener('abort', abort);
       resolve();
     });
   });
   kill();
   // A process that left the group may still hold the pipes: it is not waited for.
-  for (const output of outputs) output.close();
+  child.close();
   if (stopped !== undefined) {
     // What nobody wants is not kept until the last process is gone.
-    stdout.wipe();
-    stderr.wipe();
+    for (const collector of [stdout, stderr, status]) collector.wipe();
   }
   if (isGone !== true) await untilGone(pid);
   if (stopped !== undefined) return { end: stopped };
 
+  const said: Said = { stderr: stderr.bytes(), status: status.bytes() };
   if (exitCode === 0) {
-    const isProven = command.proves === undefined || (stderr.isWhole && command.proves(stderr.bytes()));
-    stderr.wipe();
+    const isProven = proves === undefined || (status.isWhole && proves(said.status));
+    wipeSaid(said);
     if (isProven) return { end: 'succeeded', stdout: stdout.bytes() };
     stdout.wipe();
     return { end: 'unproven' };
   }
   stdout.wipe();
-  if (exitCode !== null) return { end: 'failed', exitCode, stderr: stderr.bytes() };
-  stderr.wipe();
+  if (exitCode !== null) return { end: 'failed', exitCode, ...said };
+  wipeSaid(said);
   return { end: 'killed_by_signal' };
 }
 

@@ -11,7 +11,7 @@ import {
   type BackendSurroundings,
   failure,
 } from './backend.js';
-import { type CommandEnd, runCommand } from './command.js';
+import { type CommandEnd, runCommand, wipeSaid } from './command.js';
 import { failureOfCommand } from './command_failure.js';
 import { lengthWithoutLineEndings, TRAILING_LINE_ENDINGS, valueOfEntry } from './entry.js';
 import { gpgFailure } from './gpg_failure.js';
@@ -49,10 +49,12 @@ const SETTINGS = [
 ] as const;
 
 /**
- * pinentry-mode=error: a locked key fails at once; status-fd: gpg says on stderr which keys an entry is encrypted to, and
- * whether it decrypted.
+ * pinentry-mode=error: a locked key fails at once; status-fd: gpg says which keys an entry is encrypted to, and whether it
+ * decrypted. It says so past gopass, which would take each line from its stderr, with a switch of tasks, to pass it on.
  */
-const GPG_OPTIONS = '--batch --no-tty --pinentry-mode=error --status-fd=2';
+const GPG_OPTIONS = '--batch --no-tty --pinentry-mode=error --status-fd=3';
+
+const MAX_VERSION_BYTES = 4_096;
 
 /** What `gpgconf` prints of its components, each on a line `NAME:DESCRIPTION:FILE`. */
 const MAX_COMPONENTS_BYTES = 65_536;
@@ -103,6 +105,11 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
   /** Of gopass and of the gpg that it is told to use, once `--version` has shown that it is the right one. */
   let verified: string | undefined;
 
+  /** Whatever gopass does: if it lets gpg decrypt, gpg has to vouch for what it gave. */
+  function run(file: string, args: readonly string[], maxStdoutBytes: number, signal: EndSignal): Promise<CommandEnd> {
+    return runCommand({ file, args, env, maxStdoutBytes, proves: isDecryptedIfByGpg, signal });
+  }
+
   function fingerprintOf(file: string): string | undefined {
     const gopass = fileFingerprint(file);
     const gpg = env['GOPASS_GPG_BINARY'];
@@ -117,7 +124,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     if (file === undefined || fingerprint === undefined) return failure('backend_unavailable', 'binary_missing');
     if (verified === fingerprint) return file;
 
-    const version = await runCommand({ file, args: ['--version'], env, maxStdoutBytes: 4096, signal });
+    const version = await run(file, ['--version'], MAX_VERSION_BYTES, signal);
     const isOther = version.end === 'failed' && !isShortage(version.exitCode, version.stderr);
     if (isOther || version.end === 'too_large') return failure('backend_unavailable', 'other_program');
     if (version.end !== 'succeeded') return failureOf(version, env, signal);
@@ -160,23 +167,17 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     maxBytes: number,
     signal: EndSignal,
   ): Promise<CommandEnd | BackendFailure> {
-    const command = {
-      file,
-      // -n: the entry as it is stored. Plain `show` rewrites YAML, `-o` gives a line, `cat` may write the entry.
-      // --: a location may begin with a dash.
-      args: ['show', '-n', '--', entry],
-      env,
-      maxStdoutBytes: maxBytes + TRAILING_LINE_ENDINGS,
-      proves: isDecryptedIfByGpg,
-      signal,
-    };
-    let shown = await runCommand(command);
+    // -n: the entry as it is stored. Plain `show` rewrites YAML, `-o` gives a line, `cat` may write the entry.
+    // --: a location may begin with a dash.
+    const args = ['show', '-n', '--', entry];
+    const runShow = (): Promise<CommandEnd> => run(file, args, maxBytes + TRAILING_LINE_ENDINGS, signal);
+    let shown = await runShow();
     while (mayBeListing(shown, entry)) {
       const before = shown;
       try {
         const why = await whyNoEntry(file, entry, signal);
         if (why !== null) return why;
-        shown = await runCommand(command);
+        shown = await runShow();
         if (isSame(before, shown)) break;
       } finally {
         if (before.end === 'succeeded') before.stdout.fill(0);
@@ -187,7 +188,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
 
   /** Null when it is an entry. `show` shows folders too; `sum` works on entries alone, even beside a folder of that name. */
   async function whyNoEntry(file: string, entry: string, signal: EndSignal): Promise<BackendFailure | null> {
-    const summed = await runCommand({ file, args: ['sum', '--', entry], env, maxStdoutBytes: MAX_SUM_BYTES, signal });
+    const summed = await run(file, ['sum', '--', entry], MAX_SUM_BYTES, signal);
     if (summed.end !== 'succeeded') return failureOf(summed, env, signal);
     summed.stdout.fill(0);
     return null;
@@ -198,9 +199,9 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     async probe(signal) {
       const file = await program(signal);
       if (typeof file !== 'string') return file;
-      const listed = await runCommand({ file, args: ['ls', '--flat'], env, maxStdoutBytes: 0, signal });
+      const listed = await run(file, ['ls', '--flat'], 0, signal);
       if (listed.end === 'failed' && listed.exitCode === ExitCode.list) {
-        listed.stderr.fill(0); // a symlink that leads nowhere spoils every listing, and no entry
+        wipeSaid(listed); // a symlink that leads nowhere spoils every listing, and no entry
       } else if (listed.end !== 'succeeded') return failureOf(listed, env, signal);
       // A store is worth nothing while all the keys that could open it are locked. No gpg keys: gopass uses age.
       const asked = await decryptionKeys({ env }, signal);
@@ -229,8 +230,8 @@ function gopassEnvironment(environment: Readonly<Record<string, string | undefin
 }
 
 /** gopass may have taken age, or printed a listing: where gpg gave nothing there is nothing that it has to prove. */
-function isDecryptedIfByGpg(stderr: Buffer): boolean {
-  return saysDecrypted(stderr) || !saysPlaintext(stderr);
+function isDecryptedIfByGpg(status: Buffer): boolean {
+  return saysDecrypted(status) || !saysPlaintext(status);
 }
 
 /** A number for each version, in their order. */
@@ -245,16 +246,15 @@ async function failureOf(
 ): Promise<BackendFailure> {
   if (ended.end !== 'failed') return failureOfCommand(ended);
   try {
-    return await failureOfExit(ended.exitCode, ended.stderr, env, signal);
+    return await failureOfExit(ended, env, signal);
   } finally {
-    ended.stderr.fill(0);
+    wipeSaid(ended);
   }
 }
 
 /** gopass ends with one status for nearly everything; stderr, which may hold plaintext, is searched and never kept. */
 async function failureOfExit(
-  exitCode: number,
-  stderr: Buffer,
+  { exitCode, stderr, status }: Extract<CommandEnd, { end: 'failed' }>,
   env: Readonly<Record<string, string>>,
   signal: EndSignal,
 ): Promise<BackendFailure> {
@@ -273,7 +273,9 @@ async function failureOfExit(
   ) {
     return failure('secret_not_found', 'entry_missing');
   }
-  return (await gpgFailure(said, { env }, signal)) ?? failure('backend_failed', 'unexpected_answer');
+  return (
+    (await gpgFailure({ stderr: said, status }, { env }, signal)) ?? failure('backend_failed', 'unexpected_answer')
+  );
 }
 
 /**

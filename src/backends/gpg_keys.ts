@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { EndSignal } from '../ending.js';
 import { type BackendFailure, failure } from './backend.js';
-import { type CommandEnd, runCommand } from './command.js';
+import { type CommandEnd, runCommand, wipeSaid } from './command.js';
 import { failureOfCommand } from './command_failure.js';
 import { saysNoAgent } from './gpg_status.js';
 import { findProgram } from './program.js';
@@ -57,7 +57,7 @@ function failureOfListing(ended: Exclude<CommandEnd, { end: 'succeeded' }>): Bac
   if (ended.end === 'too_large') return failure('backend_failed', 'unexpected_answer'); // no value, so no `value_too_large`
   if (ended.end !== 'failed') return failureOfCommand(ended);
   const isWithoutAgent = saysNoAgent(ended.stderr); // that cannot be started; with one that may not be it lists nothing
-  ended.stderr.fill(0);
+  wipeSaid(ended);
   return isWithoutAgent
     ? failure('backend_unavailable', 'agent_unreachable')
     : failure('backend_failed', 'unexpected_answer');

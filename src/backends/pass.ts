@@ -12,7 +12,7 @@ import {
   failingBackend,
   failure,
 } from './backend.js';
-import { runCommand } from './command.js';
+import { runCommand, wipeSaid } from './command.js';
 import { failureOfCommand } from './command_failure.js';
 import { probeDirectory, withContainedFile } from './contained_file.js';
 import { lengthWithoutLineEndings, TRAILING_LINE_ENDINGS, valueOfEntry } from './entry.js';
@@ -26,8 +26,8 @@ import { absoluteStorePath, expandStorePath, pathBelowRoot } from './store_path.
 const PASSED_VARIABLES = ['HOME', 'PATH', 'GNUPGHOME'] as const;
 
 /**
- * pinentry-mode=error: a locked key fails at once. status-fd: it says on stderr which keys an entry is encrypted to, and
- * whether it decrypted.
+ * pinentry-mode=error: a locked key fails at once. status-fd: it says which keys an entry is encrypted to, and whether it
+ * decrypted, where nothing that stands in an entry can.
  * quiet: it looks up no names of keys to tell them. The others hold whatever the user's gpg.conf says: no key is fetched
  * from elsewhere, and the value goes to stdout.
  */
@@ -36,7 +36,7 @@ const ARGUMENTS = [
   '--no-tty',
   '--quiet',
   '--pinentry-mode=error',
-  '--status-fd=2',
+  '--status-fd=3',
   '--no-auto-key-retrieve',
   '--output=-',
   '--decrypt',
@@ -66,7 +66,7 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
   /** What a program does that is no gpg at all can look like anything: then that is told. */
   async function unlessOther(gpg: string, why: BackendFailure, signal: EndSignal): Promise<BackendFailure> {
     const version = await runCommand({ file: gpg, args: ['--version'], env, maxStdoutBytes: 4096, signal });
-    if (version.end === 'failed') version.stderr.fill(0);
+    if (version.end === 'failed') wipeSaid(version);
     const isOther = version.end === 'succeeded' && !/^gpg2? \(/.test(version.stdout.toString('latin1'));
     return isOther ? failure('backend_unavailable', 'other_program') : why;
   }
@@ -89,8 +89,8 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
     );
     if (!('end' in shown)) return shown;
     if (shown.end === 'failed') {
-      const why = await gpgFailure(shown.stderr, { env, gpg }, signal);
-      shown.stderr.fill(0);
+      const why = await gpgFailure(shown, { env, gpg }, signal);
+      wipeSaid(shown);
       return why ?? unlessOther(gpg, failure('backend_failed', 'unexpected_answer'), signal);
     }
     if (shown.end === 'unproven') return unlessOther(gpg, failureOfCommand(shown), signal);

@@ -25,10 +25,10 @@ export interface Native {
   /** A pipe that no program inherits, and that holds so many bytes where the system allows it. Reading from it does not block. */
   pipe(bytes?: number): { readonly reading: number; readonly writing: number } | undefined;
   /**
-   * Starts a program in `/` and in a session of its own, with no signal blocked or ignored: its process id, or the code
-   * of the error, EINVAL where a text holds a NUL. It has to be reaped.
+   * Starts a program in `/` and in a session of its own, with no signal blocked or ignored, and with these as its
+   * descriptors 1, 2, …: its process id, or the code of the error, EINVAL where a text holds a NUL. It has to be reaped.
    */
-  startProgram(program: Program, stdout: number, stderr: number): number | string;
+  startProgram(program: Program, outputs: readonly number[]): number | string;
   /** The exit status of a program that has ended, null when a signal has ended it, undefined while it runs. */
   reap(pid: number): number | null | undefined;
   /** Sends a signal, by its number, to all of a process group; 0 only looks. False when there is nobody that can get it. */
@@ -219,8 +219,8 @@ function wrap(koffi: Koffi): Native {
   return {
     startsPrograms: programs !== undefined,
     pipe: (bytes) => programs?.pipe(bytes),
-    startProgram(program, stdout, stderr) {
-      const started = programs?.start(program, stdout, stderr) ?? { error: ENOSYS };
+    startProgram(program, outputs) {
+      const started = programs?.start(program, outputs) ?? { error: ENOSYS };
       return 'pid' in started ? started.pid : codeOf(started.error);
     },
     reap: (pid) => programs?.reap(pid),
@@ -304,7 +304,7 @@ function wrap(koffi: Koffi): Native {
 
 interface ProgramCalls {
   pipe(bytes?: number): { readonly reading: number; readonly writing: number } | undefined;
-  start(program: Program, stdout: number, stderr: number): { readonly pid: number } | { readonly error: number };
+  start(program: Program, outputs: readonly number[]): { readonly pid: number } | { readonly error: number };
   reap(pid: number): number | null | undefined;
 }
 
@@ -367,14 +367,13 @@ function wrapPrograms(declare: Declare): ProgramCalls {
       if (bytes !== undefined) fcntl(reading, F_SETPIPE_SZ, bytes);
       return { reading, writing };
     },
-    start({ file, args, env, stdin }, stdout, stderr) {
+    start({ file, args, env, stdin }, outputs) {
       const variables = blockOf(env);
       if (holdsNul(file) || args.some(holdsNul) || variables.some(holdsNul)) return { error: EINVAL };
       initActions(actions);
       if (stdin === undefined) addOpen(actions, 0, '/dev/null', 0, 0);
       else addDup2(actions, stdin, 0);
-      addDup2(actions, stdout, 1);
-      addDup2(actions, stderr, 2);
+      for (const [at, output] of outputs.entries()) addDup2(actions, output, at + 1);
       addChdir(actions, '/');
       const error = spawn(number, file, actions, attributes, [file, ...args, null], [...variables, null]);
       destroyActions(actions);

@@ -21,14 +21,14 @@ interface Ran {
 
 function start(how: Native | null, file: string, args: readonly string[], take: (text: string, from: 1 | 2) => void) {
   const taken = (from: 1 | 2) => (piece: Buffer) => take(piece.toString('latin1'), from);
-  return startChild({ file, args, env: { PATH, NAME: 'wörth' } }, taken(1), taken(2), how);
+  return startChild({ file, args, env: { PATH, NAME: 'wörth' } }, [taken(1), taken(2)], how);
 }
 
 async function run(how: Native | null, file: string, ...args: string[]): Promise<Ran | string> {
   const texts = { 1: '', 2: '' };
   const child = await start(how, file, args, (text, from) => void (texts[from] += text));
   if (typeof child === 'string') return child;
-  const [status] = await Promise.all([child.exit, ...child.outputs.map(({ ended }) => ended)]);
+  const [status] = await Promise.all([child.exit, child.written]);
   return { status, stdout: texts[1], stderr: texts[2] };
 }
 
@@ -66,6 +66,24 @@ for (const [name, how] of [
       },
     );
 
+    await t.test('with a descriptor 3 where there is somebody who takes what it writes there', async (t) => {
+      let status = '';
+      const ignore = (): void => undefined;
+      const take = (piece: Buffer): void => void (status += piece.toString());
+      const program = { file: '/bin/sh', args: ['-c', 'echo out; echo err >&2; echo status >&3'], env: { PATH } };
+      const child = (await startChild(program, [ignore, ignore, take], how)) as Child;
+      t.same(await Promise.all([child.exit, child.written.then(() => status)]), [0, 'status\n']);
+    });
+
+    await t.test('until what it writes is to be taken no more', async (t) => {
+      let taken = '';
+      const take = (text: string): void => void (taken += text);
+      const child = (await start(how, '/bin/sh', ['-c', 'echo late'], take)) as Child;
+      child.close();
+      await Promise.all([child.exit, child.written]);
+      t.equal(taken, '');
+    });
+
     await t.test('and ends by a signal, or with many others at once', async (t) => {
       t.match(await run(how, '/bin/sh', '-c', 'kill -9 $$'), { status: null });
       const many = await Promise.all(
@@ -82,7 +100,7 @@ for (const [name, how] of [
       t.equal(signalGroup(child.pid, 0, how), true);
       t.equal(signalGroup(child.pid, 'SIGKILL', how), true);
       t.equal(await child.exit, null);
-      await Promise.all(child.outputs.map(({ ended }) => ended)); // the one in the background held them, too
+      await child.written; // the one in the background held them, too
       await until(() => !signalGroup(child.pid, 0, how));
       t.equal(signalGroup(child.pid, 'SIGKILL', how), false);
     });

@@ -19,7 +19,7 @@ interface Options {
   readonly args?: readonly string[];
   readonly env?: Record<string, string>;
   readonly maxStdoutBytes?: number;
-  readonly proves?: (stderr: Buffer) => boolean;
+  readonly proves?: (status: Buffer) => boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -37,32 +37,64 @@ function stdoutOf(ended: CommandEnd): string {
   return ended.end === 'succeeded' ? ended.stdout.toString('latin1') : ended.end;
 }
 
+function saidBy(ended: CommandEnd): { stderr: string; status: string } | undefined {
+  return ended.end === 'failed' ? { stderr: ended.stderr.toString(), status: ended.status.toString() } : undefined;
+}
+
 t.test('gives all that a program printed when it ends well', async (t) => {
   t.equal(stdoutOf(await sh('printf "a\\nb  \\r\\n\\n"')), 'a\nb  \r\n\n');
   t.equal(stdoutOf(await sh('true')), '');
 });
 
-t.test('gives what a program printed on stderr, and nothing else, when it fails', async (t) => {
+t.test('gives what a program said, and nothing else, when it fails', async (t) => {
   const ended = await sh('echo out; echo err >&2; exit 7');
   t.match(ended, { end: 'failed', exitCode: 7 });
-  t.equal(ended.end === 'failed' && ended.stderr.toString(), 'err\n');
-  t.same(Object.keys(ended).sort(), ['end', 'exitCode', 'stderr']);
+  t.same(saidBy(ended), { stderr: 'err\n', status: '' });
+  t.same(Object.keys(ended).sort(), ['end', 'exitCode', 'status', 'stderr']);
 });
 
-t.test('gives what a program printed only where stderr proves it, when that is asked for', async (t) => {
+t.test('a program that has something to prove has a descriptor 3 for that, and no other has', async (t) => {
+  const script = '[ -e /proc/self/fd/3 ] && echo status >&3; echo err >&2; exit 7';
+  t.same(saidBy(await sh(script, { proves: () => true })), { stderr: 'err\n', status: 'status\n' });
+  t.same(saidBy(await sh(script)), { stderr: 'err\n', status: '' });
+});
+
+t.test('gives what a program printed only where its status proves it, when that is asked for', async (t) => {
   const asked: string[] = [];
-  const proves = (stderr: Buffer): boolean => asked.push(stderr.toString()) > 0 && stderr.includes('proof');
-  t.equal(stdoutOf(await sh('echo out; echo proof >&2', { proves })), 'out\n');
-  t.same(await sh('echo out; echo else >&2', { proves }), { end: 'unproven' });
-  t.match(await sh('echo out; echo proof >&2; exit 3', { proves }), { end: 'failed', exitCode: 3 });
-  t.same(asked, ['proof\n', 'else\n']);
-  const tooMuch = 'echo proof >&2; head -c 2000000 /dev/zero >&2';
+  const proves = (status: Buffer): boolean => asked.push(status.toString()) > 0 && status.includes('proof');
+  t.equal(stdoutOf(await sh('echo out; echo proof >&3', { proves })), 'out\n');
+  t.same(await sh('echo out; echo else >&3', { proves }), { end: 'unproven' });
+  t.same(await sh('echo out; echo proof >&2', { proves }), { end: 'unproven' });
+  t.match(await sh('echo out; echo proof >&3; exit 3', { proves }), { end: 'failed', exitCode: 3 });
+  t.same(asked, ['proof\n', 'else\n', '']);
+  const tooMuch = 'echo proof >&3; head -c 2000000 /dev/zero >&3';
   t.same(await sh(tooMuch, { proves }), { end: 'unproven' }, 'what is not all of it proves nothing');
 });
 
-t.test('reads no more than 1 MiB of stderr', async (t) => {
-  const ended = await sh('head -c 2000000 /dev/zero >&2; exit 1');
-  t.equal(ended.end === 'failed' && ended.stderr.length, 1_048_576);
+t.test('a status of many pieces comes whole, however long the program runs', async (t) => {
+  const asked: number[] = [];
+  const proves = (status: Buffer): boolean => asked.push(status.length) > 0;
+  t.equal(stdoutOf(await sh('head -c 300000 /dev/zero >&3; sleep 0.3; head -c 60000 /dev/zero >&3', { proves })), '');
+  t.same(asked, [360_000]);
+});
+
+t.test('who holds the status open when the program has ended is not waited for', async (t) => {
+  const parent = fakeProgram(
+    t,
+    'parent',
+    'outside sleep 1000 >&- 2>&- & note $!; until_outside; echo proof >&3; echo value',
+  );
+  t.equal(stdoutOf(await run(parent.file, { proves: (status) => status.includes('proof') })), 'value\n');
+  const [escaped] = await parent.noted(1);
+  t.ok(isRunning(escaped!));
+});
+
+t.test('reads no more than 1 MiB of what a program says', async (t) => {
+  const ended = await sh('head -c 2000000 /dev/zero >&2; head -c 2000000 /dev/zero >&3; exit 1', {
+    proves: () => true,
+  });
+  const { stderr = '', status = '' } = saidBy(ended) ?? {};
+  t.same([stderr.length, status.length], [1_048_576, 1_048_576]);
 });
 
 t.test('passes the arguments on as they are, whatever they look like', () =>
@@ -209,16 +241,16 @@ t.test('an abort after the end changes nothing', async (t) => {
   t.equal(stdoutOf(ended), 'value\n');
 });
 
-t.test('no end leaves a Buffer with output behind, but for the one that is given', async (t) => {
+t.test('no end leaves a Buffer with output behind, but for those that are given', async (t) => {
   const secret = `printf '%s%s' ${CANARY.slice(0, 9)} ${CANARY.slice(9)}`;
   const lots = `yes "$(${secret})" | head -c 200000`;
   const cases: [string, string, number][] = [
-    ['succeeded', `${lots}; ${lots} >&2`, 1],
-    ['unproven', `${lots}; ${lots} >&2`, 0],
-    ['failed', `${lots}; ${lots} >&2; exit 1`, 1],
-    ['killed_by_signal', `${lots}; ${lots} >&2; kill -KILL $$`, 0],
-    ['too_large', `${lots} >&2; ${lots}; ${lots}`, 0],
-    ['aborted', `${lots}; ${lots} >&2; note $$; sleep 1000`, 0],
+    ['succeeded', `${lots}; ${lots} >&2; ${lots} >&3`, 1],
+    ['unproven', `${lots}; ${lots} >&2; ${lots} >&3`, 0],
+    ['failed', `${lots}; ${lots} >&2; ${lots} >&3; exit 1`, 2],
+    ['killed_by_signal', `${lots}; ${lots} >&2; ${lots} >&3; kill -KILL $$`, 0],
+    ['too_large', `${lots} >&2; ${lots} >&3; ${lots}; ${lots}`, 0],
+    ['aborted', `${lots}; ${lots} >&2; ${lots} >&3; note $$; sleep 1000`, 0],
   ];
   for (const [end, script, given] of cases) {
     await t.test(end, async (t) => {
@@ -245,12 +277,13 @@ t.test('a program for whose output there is no memory is ended, and what it has 
   for (const [stream, where] of [
     ['stdout', ''],
     ['stderr', '>&2'],
+    ['status', '>&3'],
   ] as const) {
     await t.test(stream, async (t) => {
       const buffers = watchBuffers(t);
       refuseMemory(t, 100_000);
       const program = fakeProgram(t, 'program', `note $$; (yes "$(${secret})" | head -c 200000) ${where}; sleep 1000`);
-      t.same(await run(program.file, { maxStdoutBytes: 1_000_000 }), { end: 'no_memory' });
+      t.same(await run(program.file, { maxStdoutBytes: 1_000_000, proves: () => true }), { end: 'no_memory' });
       const [pid] = await program.noted(1);
       t.notOk(isRunning(pid!));
       t.ok(buffers.seen() > 2);

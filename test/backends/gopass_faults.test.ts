@@ -250,7 +250,7 @@ t.test(
   '"No secret key" means a locked key, an absent one or a damaged entry: gpg and its agent are asked',
   async (t) => {
     const folder = temporaryFolder(t);
-    const fake = fakeGopass(t, 'cat "$0.says" >&2; exit 11', { folder });
+    const fake = fakeGopass(t, 'cat "$0.status" >&3; cat "$0.says" >&2; exit 11', { folder });
     const keyring = (listing: string, info: string): void => {
       fakeProgram(t, 'gpg', `cat <<'END'\n${listing}\nEND`, folder);
       fakeProgram(t, 'gpg-connect-agent', `cat <<'END'\n${info}\nOK\nEND`, folder);
@@ -274,13 +274,15 @@ t.test(
     ];
     for (const [status, expected] of cases) {
       for (const text of ['gpg: decryption failed: No secret key', 'gpg: public key decryption failed: No pinentry']) {
-        writeFile(folder, 'gopass.says', `${status}${text}\nError: failed to decrypt\n`);
+        writeFile(folder, 'gopass.status', status);
+        writeFile(folder, 'gopass.says', `${text}\nError: failed to decrypt\n`);
         t.equal(told(await ask(backend)), expected, `${text}: ${status}`);
       }
     }
 
     keyring(key('A'), locked('A'));
-    writeFile(folder, 'gopass.says', `${encryptedTo('0')}gpg: decryption failed: No secret key\n`);
+    writeFile(folder, 'gopass.status', encryptedTo('0'));
+    writeFile(folder, 'gopass.says', 'gpg: decryption failed: No secret key\n');
     t.equal(told(await ask(backend)), 'backend_locked/key_locked', 'a hidden recipient, and all keys are locked');
 
     fakeProgram(t, 'gpg', 'exit 2', folder);

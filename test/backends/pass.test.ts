@@ -412,7 +412,7 @@ t.test(
   async (t) => {
     const root = temporaryFolder(t);
     writeFileSync(join(root, 'entry.gpg'), '');
-    const { file: gpg } = fakeProgram(t, 'gpg', "echo '[GNUPG:] GOODMDC' >&2; echo value");
+    const { file: gpg } = fakeProgram(t, 'gpg', "echo '[GNUPG:] GOODMDC' >&3; echo value");
     const worker = new Worker(
       `const { parentPort, workerData } = require('node:worker_threads');
     const warnings = [];

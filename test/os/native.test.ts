@@ -41,7 +41,7 @@ t.test('where a call is missing or fails nothing is thrown either', (t) => {
     return libc.func(name, ...rest);
   });
   t.same([old.startsPrograms, old.pipe(), old.reap(1)], [false, undefined, undefined]);
-  t.equal(old.startProgram({ file: '/bin/true', args: [], env: {} }, 1, 2), 'ENOSYS');
+  t.equal(old.startProgram({ file: '/bin/true', args: [], env: {} }, [1, 2]), 'ENOSYS');
 
   const older = changed((name, ...rest) => {
     if (name === 'statx' || name === 'preadv2') throw new Error('no such function');
@@ -152,7 +152,7 @@ t.test('of a name that was given twice the first variable is taken, and none sta
   // Name and value are joined: so the second one has that name, too. Node's own spawn is changed by tap.
   const env = { ...first, MXM_TEST_TAKEN: 'one', 'MXM_TEST_TAKEN=two': 'three', ...last };
   const fd = openSync(output, 'w');
-  const pid = kernel.startProgram({ file, args, env }, fd, 2) as number;
+  const pid = kernel.startProgram({ file, args, env }, [fd, 2]) as number;
   closeSync(fd);
   await until(() => kernel.reap(pid) === 0);
   t.same(JSON.parse(readFileSync(output, 'utf8')), {
