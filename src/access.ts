@@ -184,6 +184,6 @@ function recordOf(request: AccessRequest, { decision, outcome, ref }: Ending): A
     policy: ref?.policy ?? null,
     peer,
     via,
-    duration_ms: Math.round((performance.now() - startedAt) * 1_000) / 1_000,
+    duration_ms: performance.now() - startedAt,
   };
 }

@@ -21,6 +21,7 @@ export interface AuditRecord {
   readonly peer: (Peer & { readonly unit?: string }) | null;
   /** Absent for HTTP. */
   readonly via?: 'systemd-credential' | undefined;
+  /** Written with three decimals at most. */
   readonly duration_ms: number;
 }
 
@@ -90,7 +91,7 @@ function saysTheSame(one: AuditRecord, other: AuditRecord): boolean {
   );
 }
 
-/** As JSON says a number of three decimals at most, for which it takes four times as long. */
+/** As JSON says the number rounded to three decimals, for which it takes four times as long. */
 function durationText(milliseconds: number): string {
   const microseconds = Math.round(milliseconds * 1_000);
   const whole = Math.floor(microseconds / 1_000);

@@ -57,6 +57,20 @@ t.test('a duration stands there as JSON has it', async (t) => {
   );
 });
 
+t.test('a duration is rounded to microseconds', async (t) => {
+  let line = '';
+  const audit = createAudit((written) => (line = written) !== '');
+  for (const [duration_ms, rounded] of [
+    [0.0004, 0],
+    [0.0005, 0.001],
+    [1.234499, 1.234],
+    [0.9999999, 1],
+  ] as const) {
+    await audit.record({ ...RECORD, duration_ms });
+    t.equal((JSON.parse(line) as AuditRecord).duration_ms, rounded);
+  }
+});
+
 t.test('that a record is the only one of its turn is handed on', async (t) => {
   const told: unknown[] = [];
   const audit = createAudit((_, alone) => told.push(alone) > 0);
