@@ -11,6 +11,8 @@ export async function gpgFailure(
   signal: EndSignal,
 ): Promise<BackendFailure | undefined> {
   const says = (text: string): boolean => stderr.includes(text);
+  // A script in the place of gopass or gpg, which keeps descriptor 3 from it.
+  if (says('status-fd is invalid')) return failure('backend_unavailable', 'other_program');
   if (saysNoAgent(stderr)) return failure('backend_unavailable', 'agent_unreachable');
   if (says('No secret key') || says('No pinentry')) {
     const recipients = recipientsIn(status);

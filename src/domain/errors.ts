@@ -123,7 +123,7 @@ const REASONS = {
   not_initialised: 'the store is not initialised for the daemon user: run the set-up as that user',
   not_kv2: 'the mount is no KV engine of version 2: name one with "mount"',
   other_program:
-    'another program was found (Debian packages one of the name gopass): name the right one with "binary" (of a pass store: "gpg")',
+    'another program was found (Debian packages one of the name gopass), or a script in its place that closes descriptor 3: name the right one with "binary" (of a pass store: "gpg")',
   passphrase_entry: 'the entry is encrypted with a passphrase that nobody can type: encrypt it to a recipient',
   permission_denied: 'the daemon user may not read the entry: see the modes of the file and of its folders',
   proc_missing: 'this backend needs Linux with /proc, to see what it has opened: mount it, or use another backend',

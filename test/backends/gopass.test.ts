@@ -257,6 +257,18 @@ t.test('an entry whose content looks like a listing of itself is an entry', { sk
   t.equal(await fetch(store, 'entry'), latin1('entry/\n└── below'), 'with a folder of the same name too');
 });
 
+t.test('a script in the place of gopass that closes descriptor 3 is told of', { skip }, async (t) => {
+  const store = createGopassStore(t);
+  store.insert('entry', 'value');
+  const through = (script: string): Backend => {
+    const { file: binary } = fakeProgram(t, 'gopass', `${script}exec '${store.gopass}' "$@"`);
+    const named = { name: 'red', backend: 'gopass', root: 'mxm/red', options: { binary } };
+    return gopassKind.open(named, { environment: store.environment });
+  };
+  t.equal(await fetch(store, 'entry', { backend: through('') }), 'value');
+  t.equal(await fetch(store, 'entry', { backend: through('exec 3>&-; ') }), 'backend_unavailable/other_program');
+});
+
 t.test('an entry of a mounted store is one, and the place of the mount is a folder', { skip }, async (t) => {
   const store = createGopassStore(t);
   const folder = store.mount('team');

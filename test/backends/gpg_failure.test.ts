@@ -34,6 +34,7 @@ t.test('what gpg says tells the failure, without a look at any key', async (t) =
     [NO_PINENTRY, BY_PASSPHRASE, 'backend_failed/passphrase_entry'],
     [NO_KEY, '', 'backend_unavailable/binary_missing'], // no gpg to ask for keys
     ['[GNUPG:] NODATA 3\n', '', undefined], // whoever said that, it was not gpg
+    ['gpg: Fatal: status-fd is invalid: Bad file descriptor', '', 'backend_unavailable/other_program'],
     ['something else', '', undefined],
     ['', '', undefined],
   ] as const) {

@@ -325,6 +325,17 @@ t.test('gpg is the one of PATH unless another one is named', { skip }, async (t)
   t.equal(await fetch(store, 'entry', { backend: named }), missing);
 });
 
+t.test('a script in the place of gpg that closes descriptor 3 is told of', { skip }, async (t) => {
+  const store = createGopassStore(t);
+  store.insert('entry', 'value');
+  const through = (script: string): Backend => {
+    const { file: gpg } = fakeProgram(t, 'gpg', `${script}exec '${onPath('gpg')}' "$@"`);
+    return open(store, { options: { gpg } });
+  };
+  t.equal(await fetch(store, 'entry', { backend: through('') }), 'value');
+  t.equal(await fetch(store, 'entry', { backend: through('exec 3>&-; ') }), 'backend_unavailable/other_program');
+});
+
 t.test('a gpg that is missing, cannot be started or is another program is told alike by probe and fetch', async (t) => {
   const root = temporaryFolder(t);
   writeFileSync(join(root, 'entry.gpg'), '');
