@@ -27,7 +27,7 @@ export interface Child {
   readonly pid: number;
   /** The exit status once it has ended and is reaped; null when a signal has ended it. */
   readonly exit: Promise<number | null>;
-  /** Resolves when stdout and stderr have ended, or are taken from no more: when the program has, unless others write on. */
+  /** Resolves when what it writes has ended, or is taken no more: when the program has ended, unless others write on. */
   readonly written: Promise<unknown>;
   /** From now on nothing that is written is taken. */
   close(): void;
@@ -35,7 +35,7 @@ export interface Child {
 
 /**
  * What takes what a program writes. With a third one it has a descriptor 3 for what it tells of its work: who else holds
- * that open when the program has ended is not waited for.
+ * that open when the program has ended is not waited for, but where Node has started it.
  */
 export type Takes = readonly [stdout: Take, stderr: Take] | readonly [stdout: Take, stderr: Take, status: Take];
 
@@ -68,7 +68,7 @@ export function signalGroup(pgid: number, signal: 'SIGKILL' | 0, kernel: Native 
 interface Running {
   readonly outputs: readonly WipedPipe[];
   readonly status: WipedPipe | undefined;
-  readonly tell: (status: number | null) => void;
+  readonly tell: (exitCode: number | null) => void;
   looks: number;
 }
 
@@ -115,8 +115,8 @@ function startDirectly(kernel: Native, program: Program, takes: Takes): Child | 
   };
   if (!listens) process.on('SIGCHLD', () => reap(kernel));
   listens = true;
-  const outputs = pipes.map(({ writing }) => writing);
-  const started = outputs.length === takes.length ? kernel.startProgram(program, outputs) : 'EMFILE';
+  const writing = pipes.map((pipe) => pipe.writing);
+  const started = writing.length === takes.length ? kernel.startProgram(program, writing) : 'EMFILE';
   closeAll('writing'); // else the output would never end
   if (typeof started === 'string') {
     closeAll('reading');

@@ -17,7 +17,7 @@ import { lengthWithoutLineEndings, TRAILING_LINE_ENDINGS, valueOfEntry } from '.
 import { gpgFailure } from './gpg_failure.js';
 import { decryptionKeys } from './gpg_keys.js';
 import { saysDecrypted, saysPlaintext } from './gpg_status.js';
-import { fileFingerprint, findProgram } from './program.js';
+import { fileFingerprint, findProgram, MAX_VERSION_BYTES } from './program.js';
 
 /** Before it gopass ended an entry at a line of 64 KiB, and said nothing. */
 const OLDEST_VERSION = '1.15.8';
@@ -53,8 +53,6 @@ const SETTINGS = [
  * decrypted. It says so past gopass, which would take each line from its stderr, with a switch of tasks, to pass it on.
  */
 const GPG_OPTIONS = '--batch --no-tty --pinentry-mode=error --status-fd=3';
-
-const MAX_VERSION_BYTES = 4_096;
 
 /** What `gpgconf` prints of its components, each on a line `NAME:DESCRIPTION:FILE`. */
 const MAX_COMPONENTS_BYTES = 65_536;

@@ -1,16 +1,16 @@
 /** How a line of gpg's status begins: the first one of all, and each later one. */
-interface Status {
+interface StatusLine {
   readonly first: Buffer;
   readonly later: Buffer;
 }
 
-const GOODMDC = status('GOODMDC\n');
-const PLAINTEXT = status('PLAINTEXT ');
-const NEED_PASSPHRASE_SYM = status('NEED_PASSPHRASE_SYM ');
-const DECRYPTION_FAILED = status('DECRYPTION_FAILED\n');
-const NODATA = status('NODATA ');
+const GOODMDC = line('GOODMDC\n');
+const PLAINTEXT = line('PLAINTEXT ');
+const NEED_PASSPHRASE_SYM = line('NEED_PASSPHRASE_SYM ');
+const DECRYPTION_FAILED = line('DECRYPTION_FAILED\n');
+const NODATA = line('NODATA ');
 
-function status(text: string): Status {
+function line(text: string): StatusLine {
   const first = Buffer.from(`[GNUPG:] ${text}`);
   return { first, later: Buffer.concat([Buffer.from('\n'), first]) };
 }
@@ -19,28 +19,28 @@ function status(text: string): Status {
  * Whether gpg, with `--status-fd=3`, says that it has decrypted and that what it gave is as it was encrypted. It succeeds as
  * well with what is not encrypted at all, which a damaged entry can look like.
  */
-export function saysDecrypted(said: Buffer): boolean {
-  return saysStatus(said, GOODMDC);
+export function saysDecrypted(status: Buffer): boolean {
+  return saysStatus(status, GOODMDC);
 }
 
 /** Whether gpg says that it has given something, decrypted or not. */
-export function saysPlaintext(said: Buffer): boolean {
-  return saysStatus(said, PLAINTEXT);
+export function saysPlaintext(status: Buffer): boolean {
+  return saysStatus(status, PLAINTEXT);
 }
 
 /** Whether gpg says that a passphrase decrypts, which may be beside keys. */
-export function saysPassphrase(said: Buffer): boolean {
-  return saysStatus(said, NEED_PASSPHRASE_SYM);
+export function saysPassphrase(status: Buffer): boolean {
+  return saysStatus(status, NEED_PASSPHRASE_SYM);
 }
 
 /** Whether gpg says that what it was given is damaged, or no message of OpenPGP. */
-export function saysDamaged(said: Buffer): boolean {
-  return saysStatus(said, DECRYPTION_FAILED) || saysStatus(said, NODATA);
+export function saysDamaged(status: Buffer): boolean {
+  return saysStatus(status, DECRYPTION_FAILED) || saysStatus(status, NODATA);
 }
 
 /** The ids of the keys that gpg says an entry is encrypted to, of 16 upper-case hexadecimal digits. */
-export function recipientsIn(said: Buffer): ReadonlySet<string> {
-  const lines = said.toString('latin1').matchAll(/^\[GNUPG:\] ENC_TO ([0-9A-F]{16}) /gm);
+export function recipientsIn(status: Buffer): ReadonlySet<string> {
+  const lines = status.toString('latin1').matchAll(/^\[GNUPG:\] ENC_TO ([0-9A-F]{16}) /gm);
   return new Set([...lines].map(([, keyId]) => keyId as string));
 }
 
@@ -51,6 +51,6 @@ export function saysNoAgent(stderr: Buffer): boolean {
 }
 
 /** At the beginning of a line only: what comes from an entry or a key can be in the middle of one. */
-function saysStatus(said: Buffer, { first, later }: Status): boolean {
-  return said.subarray(0, first.length).equals(first) || said.includes(later);
+function saysStatus(status: Buffer, { first, later }: StatusLine): boolean {
+  return status.subarray(0, first.length).equals(first) || status.includes(later);
 }

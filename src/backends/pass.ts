@@ -19,7 +19,7 @@ import { lengthWithoutLineEndings, TRAILING_LINE_ENDINGS, valueOfEntry } from '.
 import { gpgFailure } from './gpg_failure.js';
 import { decryptionKeys } from './gpg_keys.js';
 import { saysDecrypted } from './gpg_status.js';
-import { findProgram } from './program.js';
+import { findProgram, MAX_VERSION_BYTES } from './program.js';
 import { absoluteStorePath, expandStorePath, pathBelowRoot } from './store_path.js';
 
 /** All that gpg gets of the environment. */
@@ -65,7 +65,13 @@ function open(store: SecretStore, { environment }: BackendSurroundings): Backend
 
   /** What a program does that is no gpg at all can look like anything: then that is told. */
   async function unlessOther(gpg: string, why: BackendFailure, signal: EndSignal): Promise<BackendFailure> {
-    const version = await runCommand({ file: gpg, args: ['--version'], env, maxStdoutBytes: 4096, signal });
+    const version = await runCommand({
+      file: gpg,
+      args: ['--version'],
+      env,
+      maxStdoutBytes: MAX_VERSION_BYTES,
+      signal,
+    });
     if (version.end === 'failed') wipeSaid(version);
     const isOther = version.end === 'succeeded' && !/^gpg2? \(/.test(version.stdout.toString('latin1'));
     return isOther ? failure('backend_unavailable', 'other_program') : why;

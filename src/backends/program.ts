@@ -2,6 +2,9 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { type Native, native } from '../os/native.js';
 
+/** What a program prints of its version, with room to spare. */
+export const MAX_VERSION_BYTES = 4_096;
+
 /** Finds programs by name on the PATH that the process was started with. */
 export function findProgram(
   name: string,

@@ -261,9 +261,8 @@ t.test('a script in the place of gopass that closes descriptor 3 is told of', { 
   const store = createGopassStore(t);
   store.insert('entry', 'value');
   const through = (script: string): Backend => {
-    const { file: binary } = fakeProgram(t, 'gopass', `${script}exec '${store.gopass}' "$@"`);
-    const named = { name: 'red', backend: 'gopass', root: 'mxm/red', options: { binary } };
-    return gopassKind.open(named, { environment: store.environment });
+    const { file } = fakeProgram(t, 'gopass', `${script}exec '${store.gopass}' "$@"`);
+    return open({ ...store, gopass: file });
   };
   t.equal(await fetch(store, 'entry', { backend: through('') }), 'value');
   t.equal(await fetch(store, 'entry', { backend: through('exec 3>&-; ') }), 'backend_unavailable/other_program');
