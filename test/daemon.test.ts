@@ -10,6 +10,7 @@ import { fakeGopass, type FakeProgram } from './support/fake_gopass.js';
 import { ask } from './support/http_client.js';
 import { openPipe } from './support/pipe.js';
 import { PROGRAM, runFromSources, startDaemonProcess, writeConfiguration } from './support/process.js';
+import { isRunning } from './support/process_table.js';
 import { openRaw, requestText, splitAnswers } from './support/raw_connection.js';
 import { type Ending, temporaryFolder, writeFile } from './support/temporary.js';
 import { onTerminal, realScript } from './support/terminal.js';
@@ -87,7 +88,7 @@ t.test('a terminal that is held by Ctrl-S holds no stop up', { skip: realScript(
   });
   t.match(held, { code: 'audit_unavailable' });
   process.kill(pid, 'SIGTERM');
-  await until(() => !existsSync(`/proc/${pid}/cmdline`) || readFileSync(`/proc/${pid}/cmdline`).length === 0);
+  await until(() => !isRunning(pid));
 });
 
 t.test('the log begins with where the daemon listens and as what', async (t) => {

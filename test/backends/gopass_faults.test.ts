@@ -12,9 +12,9 @@ import {
   fakeProgram,
   faultyGopass,
   FAULTS,
-  isRunning,
   REAL_VERSION,
 } from '../support/fake_gopass.js';
+import { isRunning } from '../support/process_table.js';
 import { watchBuffers } from '../support/retained.js';
 import { type Ending, temporaryFolder, writeFile } from '../support/temporary.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync, renameSync, writeFileSync } from 'node:fs';
-import { FAULTS, fakeGopass, isRunning } from '../support/fake_gopass.js';
+import { FAULTS, fakeGopass } from '../support/fake_gopass.js';
 import { createGopassStore } from '../support/gopass_store.js';
-import { processesWith } from '../support/process_table.js';
+import { isRunning, processesWith } from '../support/process_table.js';
 import { realGopass, realGpg, skipWithout } from '../support/real_component.js';
 import { temporaryFolder } from '../support/temporary.js';
 import { until } from '../support/until.js';

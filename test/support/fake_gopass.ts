@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BackendErrorCode, Reason } from '../../src/domain/errors.js';
+import { isRunning } from './process_table.js';
 import { type Ending, temporaryFolder, writeFile } from './temporary.js';
 import { until } from './until.js';
 
@@ -54,15 +55,6 @@ export function fakeGopass(
 ): FakeProgram {
   const versioned = `case "$1" in --version) ${version}; exit ;; esac\necho "$*" >>"$0.calls"\n${script}`;
   return fakeProgram(t, 'gopass', versioned, folder);
-}
-
-/** A process that has ended and that nobody has waited for yet runs no more. */
-export function isRunning(pid: number): boolean {
-  try {
-    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return false;
-  }
 }
 
 export interface Fault {

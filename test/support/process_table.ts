@@ -20,6 +20,11 @@ export function threadsOf(pid: number): number {
   return readdirSync(`/proc/${pid}/task`).length;
 }
 
+/** A process that has ended and that nobody has waited for yet runs no more. */
+export function isRunning(pid: number): boolean {
+  return /^ [^ZX]/.test(statOf(pid));
+}
+
 /** Those that a process has started and that are not waited for yet, zombies included. */
 export function childrenOf(pid: number): SeenProcess[] {
   return processes().filter((other) => / [A-Z] (\d+) /.exec(statOf(other.pid))?.[1] === String(pid));
