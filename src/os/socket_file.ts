@@ -167,7 +167,7 @@ async function removeDeadSocket(path: string, own: string): Promise<void> {
   }
 }
 
-/** Only ECONNREFUSED says that nobody listens. */
+/** Only ECONNREFUSED says that nobody listens; ECONNRESET that who did so has stopped meanwhile. */
 function isDead(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const socket = inFolderOf(path, (name) => connect(name)); // connects before it returns
@@ -179,6 +179,7 @@ function isDead(path: string): Promise<boolean> {
       const code = codeOf(error);
       if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve(true);
       else if (code === 'EAGAIN') resolve(false);
+      else if (code === 'ECONNRESET') resolve(isDead(path));
       else
         reject(
           new SocketError(

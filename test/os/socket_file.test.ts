@@ -313,6 +313,22 @@ t.test('what is at the path', (t) => {
     t.equal(await hear(path), 'theirs');
     t.same(readdirSync(dirname(path)), ['s.sock']);
   });
+
+  t.test('is asked again when who listened there stops while it is asked', async (t) => {
+    const path = socketIn(t);
+    const server = createServer().listen(`${path}~`);
+    await once(server, 'listening');
+    linkSync(`${path}~`, path);
+    let asked = 0;
+    onConnecting(t, () => {
+      asked += 1;
+      if (asked === 1) process.nextTick(() => server.close()); // removes its own name of it
+    });
+    await listen(t, path);
+    t.equal(asked, 2);
+    t.equal(await hear(path), 'mine');
+    t.same(readdirSync(dirname(path)), ['s.sock']);
+  });
   t.end();
 });
 
