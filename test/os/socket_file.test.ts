@@ -25,7 +25,7 @@ import t from 'tap';
 import { listenOnFile, type OwnedSocketFile, SocketError, type SocketFile } from '../../src/os/socket_file.js';
 import { nodeProgram } from '../support/node.js';
 import { onPath, realComponent } from '../support/real_component.js';
-import { leaveDeadSocket, rawServer, socketIn } from '../support/scripted_server.js';
+import { leaveDeadSocket, rawServer, serverThatLeavesSocket, socketIn } from '../support/scripted_server.js';
 import type { RacerOrder, RacerReport } from '../support/socket_racer.js';
 import { asStranger } from '../support/stranger.js';
 import { type Ending, temporaryFolder } from '../support/temporary.js';
@@ -316,13 +316,11 @@ t.test('what is at the path', (t) => {
 
   t.test('is asked again when who listened there stops while it is asked', async (t) => {
     const path = socketIn(t);
-    const server = createServer().listen(`${path}~`);
-    await once(server, 'listening');
-    linkSync(`${path}~`, path);
+    const server = await serverThatLeavesSocket(path);
     let asked = 0;
     onConnecting(t, () => {
       asked += 1;
-      if (asked === 1) process.nextTick(() => server.close()); // removes its own name of it
+      if (asked === 1) process.nextTick(() => server.close());
     });
     await listen(t, path);
     t.equal(asked, 2);

@@ -70,11 +70,17 @@ export function respond(
   response.writeHead(status, { 'Content-Type': type, 'Content-Length': length, 'X-Request-Id': 'r' }).end(body);
 }
 
-/** A socket where nobody listens, as a daemon leaves it that is killed. */
-export async function leaveDeadSocket(path: string): Promise<void> {
+/** A server whose socket stays when it closes, as that of a daemon stays that is killed. */
+export async function serverThatLeavesSocket(path: string): Promise<Server> {
   const server = createServer().listen(`${path}~`);
   await once(server, 'listening');
-  linkSync(`${path}~`, path);
-  server.close(); // removes its own name of it
+  linkSync(`${path}~`, path); // closing removes its own name of it
+  return server;
+}
+
+/** A socket where nobody listens. */
+export async function leaveDeadSocket(path: string): Promise<void> {
+  const server = await serverThatLeavesSocket(path);
+  server.close();
   await once(server, 'close');
 }
